@@ -1,0 +1,45 @@
+// The command line: splits off the program after "--", lets the verbs add themselves, turns parse
+// errors into messages and exit codes.
+
+#include "verb.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <iostream>
+
+namespace {
+
+constexpr int user_mistake = 100;
+constexpr int our_bug = 101;
+
+int run(std::vector<std::string> arguments) {
+    portico::app::invocation call;
+    const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+    if (dashes != arguments.end()) {
+        call.program.assign(dashes + 1, arguments.end());
+        arguments.erase(dashes, arguments.end());
+    }
+
+    CLI::App command{"A service on every address of a host; any address of a service.", "portico"};
+    command.set_version_flag("--version", "portico " PORTICO_VERSION);
+    command.require_subcommand(1);
+
+    std::reverse(arguments.begin(), arguments.end()); // CLI11 takes them from the back
+    try {
+        command.parse(arguments);
+    } catch (const CLI::ParseError& wrong) {
+        return command.exit(wrong) == 0 ? 0 : user_mistake;
+    }
+    return call.exit_code;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run({argv + 1, argv + argc});
+    } catch (const std::exception& bug) {
+        std::cerr << "portico: this is a bug in portico, please report it: " << bug.what() << '\n';
+        return our_bug;
+    }
+}

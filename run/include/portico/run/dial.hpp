@@ -1,0 +1,46 @@
+// Reaching a service on any of its addresses: core/race driven by Boost.Asio.
+#pragma once
+
+#include "portico/base/deadline.hpp"
+#include "portico/base/error.hpp"
+#include "portico/ip/service.hpp"
+#include "portico/os/fd.hpp"
+#include "portico/race/race.hpp"
+#include "portico/run/completion.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+
+#include <optional>
+#include <string>
+
+namespace portico::run {
+
+// Where and how to connect.
+struct dial_request {
+    std::string host; // a name, an address, or "unix:/path" with no port
+    std::string port; // a number or a service name
+    ip::transport over = ip::transport::tcp;
+    std::optional<ip::family> only{};  // -4 or -6
+    std::optional<duration> timeout{}; // for the whole dial; unset: as long as the kernel tries
+    duration attempt_delay = std::chrono::milliseconds{250};
+    duration resolution_delay = std::chrono::milliseconds{50};
+    std::optional<ip::endpoint> from{};               // local address; port 0: any
+    std::string interface;                            // SO_BINDTODEVICE; empty: any
+    bool no_delay = true;                             // TCP_NODELAY
+    std::optional<std::chrono::seconds> dead_after{}; // see os::set_dead_after()
+    std::string via; // "socks5://[user:password@]host:port", "http://..."; empty: direct
+};
+
+struct dial_outcome {
+    os::fd socket; // connected and non-blocking; empty when the dial failed
+    ip::any_endpoint local;
+    ip::any_endpoint peer;
+    race::report story; // every attempt; the race is towards the proxy when there is one
+    std::optional<error> why{};
+};
+
+// template <class Token> auto async_dial(asio::any_io_executor, dial_request, dial_memory*,
+// Token&&);
+
+} // namespace portico::run
