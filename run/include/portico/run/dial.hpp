@@ -5,12 +5,14 @@
 #include "portico/base/error.hpp"
 #include "portico/ip/service.hpp"
 #include "portico/os/fd.hpp"
+#include "portico/race/memory.hpp"
 #include "portico/race/race.hpp"
 #include "portico/run/completion.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -30,6 +32,8 @@ struct dial_request {
     bool no_delay = true;                             // TCP_NODELAY
     std::optional<std::chrono::seconds> dead_after{}; // see os::set_dead_after()
     std::string via; // "socks5://[user:password@]host:port", "http://..."; empty: direct
+    std::shared_ptr<race::memory>
+        memory{}; // what won before, shared between dials; null: nothing is remembered
 };
 
 struct dial_outcome {
@@ -40,7 +44,22 @@ struct dial_outcome {
     std::optional<error> why{};
 };
 
-// template <class Token> auto async_dial(asio::any_io_executor, dial_request, dial_memory*,
-// Token&&);
+namespace detail {
+void start_dial(asio::any_io_executor executor, dial_request request,
+                completion<dial_outcome> done);
+}
+
+// Resolves, races and, with `via`, asks the proxy; completes with void(dial_outcome). Never throws
+// for what the network does: failures are in the outcome, with every address and its own error.
+// Cancellation: total; losers are closed.
+template <class Token>
+auto async_dial(asio::any_io_executor executor, dial_request request, Token&& token) {
+    return asio::async_initiate<Token, void(dial_outcome)>(
+        [](auto handler, asio::any_io_executor ex, dial_request what) {
+            detail::start_dial(ex, std::move(what),
+                               completion<dial_outcome>{std::move(handler), ex});
+        },
+        token, executor, std::move(request));
+}
 
 } // namespace portico::run

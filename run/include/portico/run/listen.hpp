@@ -1,12 +1,14 @@
 // Listening on every address: from wishes to bound sockets, and accepting from all of them.
 #pragma once
 
+#include "portico/base/deadline.hpp"
 #include "portico/base/error.hpp"
 #include "portico/os/fd.hpp"
 #include "portico/plan/plan.hpp"
 #include "portico/run/completion.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 
 #include <memory>
@@ -64,19 +66,66 @@ struct accepted {
     std::size_t wish = 0;
 };
 
-// All the sockets of a start. Move-only. Threads: all calls on the executor's thread or strand.
-// (the owner of this room shapes the members: sockets(), async_accept(token) ->
-// void(result<accepted>), counters(), close())
-class listener;
+// All the sockets of a start. Threads: all calls on the executor's thread or strand. Destroying it
+// closes the sockets and completes a pending accept with operation_aborted.
+class listener {
+public:
+    listener(asio::any_io_executor executor, std::vector<bound_socket> sockets);
+    listener(const listener&) = delete;
+    listener& operator=(const listener&) = delete;
+    ~listener();
+
+    // The open sockets, in the order of the plan. Datagram sockets are for the caller to read: see
+    // os::recv_datagram().
+    [[nodiscard]] std::span<const bound_socket> sockets() const noexcept;
+    [[nodiscard]] accept_counters counters() const noexcept;
+
+    // The next connection on any of the stream sockets, as void(result<accepted>). It fails only
+    // with operation_aborted, after close() or a cancellation: everything that accept(2) can say is
+    // passed over, shed or backed off, and counted. One accept may be pending at a time.
+    // Cancellation: total.
+    template <class Token>
+    auto async_accept(Token&& token) {
+        return asio::async_initiate<Token, void(result<accepted>)>(
+            [this](auto handler) {
+                start_accept(completion<result<accepted>>{std::move(handler), executor()});
+            },
+            token);
+    }
+
+    // Closes the listening sockets; UNIX socket files that were made for them are removed.
+    void close();
+
+private:
+    [[nodiscard]] asio::any_io_executor executor() const;
+    void start_accept(completion<result<accepted>> done);
+
+    struct state;
+    std::shared_ptr<state> state_;
+};
 
 struct listen_outcome {
     std::unique_ptr<listener> sockets; // null when the start failed
     listen_report report;
 };
 
-// Resolves the names among the wishes, gathers facts, plans, opens. Completes with
-// void(listen_outcome). Cancellation: total; a name that resolves slowly is given up at `until`.
-// template <class Token> auto async_listen(asio::any_io_executor, std::vector<plan::wish>, deadline
-// until, Token&&);
+namespace detail {
+void start_listen(asio::any_io_executor executor, std::vector<plan::wish> wishes, deadline until,
+                  completion<listen_outcome> done);
+}
+
+// Resolves the names among the wishes, gathers facts, plans and opens; completes with
+// void(listen_outcome). A name that has not resolved at `until` is given up and reported.
+// Cancellation: total.
+template <class Token>
+auto async_listen(asio::any_io_executor executor, std::vector<plan::wish> wishes, deadline until,
+                  Token&& token) {
+    return asio::async_initiate<Token, void(listen_outcome)>(
+        [](auto handler, asio::any_io_executor ex, std::vector<plan::wish> what, deadline limit) {
+            detail::start_listen(ex, std::move(what), limit,
+                                 completion<listen_outcome>{std::move(handler), ex});
+        },
+        token, executor, std::move(wishes), until);
+}
 
 } // namespace portico::run
