@@ -78,7 +78,8 @@ set_receive_packet_info(const fd& s, ip::family which) noexcept; // IP_PKTINFO, 
 set_linger_reset(int s) noexcept; // SO_LINGER {1, 0}: close(2) sends a reset
 // Gives a peer up that has not answered for `limit`: SO_KEEPALIVE with TCP_KEEPIDLE, TCP_KEEPINTVL
 // and TCP_KEEPCNT for an idle connection, TCP_USER_TIMEOUT for unacknowledged data, all to the same
-// limit (at least one second).
+// limit (1 to 2147483 seconds, else EINVAL; an idle connection is given up after 2 seconds at the
+// earliest, as a probe needs a second for its answer).
 [[nodiscard]] sys_status set_dead_after(int s, std::chrono::seconds limit) noexcept;
 
 // ---- bytes ----
@@ -102,6 +103,8 @@ struct datagram {
     ip::any_endpoint from;
     std::optional<ip::address> to; // the local address it was sent to; unset for UNIX sockets
     std::uint32_t interface = 0;   // number of the interface it came in by; 0 when unknown
+    bool to_group =
+        false; // `to` is a multicast or broadcast address, which no answer can come from
 };
 // recvmsg(2). Needs set_receive_packet_info().
 [[nodiscard]] sys_result<datagram> recv_datagram(int s, std::span<std::byte> into) noexcept;

@@ -1,0 +1,46 @@
+// What the kernel knows about addresses and interfaces, one question at a time.
+
+#include "portico/os/socket.hpp"
+#include "socket/call.hpp"
+
+#include <algorithm>
+#include <array>
+#include <net/if.h>
+
+namespace portico::os {
+
+sys_result<ip::address> source_address(const ip::endpoint& to) noexcept {
+    const auto probe = os::socket(to, ip::transport::udp);
+    if (!probe) {
+        return tl::unexpected{probe.error()};
+    }
+    if (auto chosen = os::connect(*probe, to); !chosen) {
+        return tl::unexpected{chosen.error()};
+    }
+    const auto name = os::getsockname(probe->raw());
+    if (!name) {
+        return tl::unexpected{name.error()};
+    }
+    const auto* local = std::get_if<ip::endpoint>(&*name);
+    if (local == nullptr) {
+        return failure(EAFNOSUPPORT);
+    }
+    return local->address;
+}
+
+std::uint32_t interface_index(std::string_view name) noexcept {
+    std::array<char, IF_NAMESIZE> text{};
+    if (name.size() >= text.size()) {
+        return 0;
+    }
+    std::copy(name.begin(), name.end(), text.begin());
+    return ::if_nametoindex(text.data());
+}
+
+std::string interface_name(std::uint32_t index) {
+    std::array<char, IF_NAMESIZE> text{};
+    return ::if_indextoname(index, text.data()) == nullptr ? std::string{}
+                                                           : std::string{text.data()};
+}
+
+} // namespace portico::os
