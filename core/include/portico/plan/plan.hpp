@@ -90,18 +90,21 @@ struct option_setting {
 // One socket to open, or to take over.
 struct planned_socket {
     std::size_t wish = 0; // index of the wish it serves
+    // Other wishes that it serves as well: they name the same endpoint, or one that this wildcard
+    // covers.
+    std::vector<std::size_t> also_for{};
     ip::any_endpoint at;
     ip::transport over = ip::transport::tcp;
     std::optional<int> inherited{}; // descriptor number; unset: open a new one
     // Sockets of one group get one port: the first is bound to port 0, the others to the port it
-    // got.
+    // got. Set for every socket of a wish for port 0 that has several.
     std::optional<std::size_t> port_group{};
     bool v6only = false;
     bool reuse_address = false;
     bool reuse_port = false;
     bool freebind = false;
     bool packet_info = false; // UDP: replies leave from the address that was asked
-    int backlog = 0;          // 0 for datagram sockets
+    int backlog = 0;          // 0: not to call listen(2): datagrams, or it listens already
     std::optional<unsigned> unix_mode{};
     std::string reason; // why this socket exists, in one sentence
     // The options in the order in which they are set before bind.

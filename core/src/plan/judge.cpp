@@ -1,0 +1,80 @@
+// Whether enough of a plan was opened.
+
+#include "plan/words.hpp"
+
+#include <algorithm>
+
+namespace portico::plan {
+namespace {
+
+// What is open for one wish.
+struct share {
+    bool v4 = false;
+    bool v6 = false;
+    bool other = false; // a UNIX socket, or an inherited one of no known family
+    [[nodiscard]] bool any() const noexcept { return v4 || v6 || other; }
+};
+
+bool serves(const planned_socket& socket, std::size_t wish) noexcept {
+    return socket.wish == wish ||
+           std::find(socket.also_for.begin(), socket.also_for.end(), wish) != socket.also_for.end();
+}
+
+share share_of(std::size_t wish, const plan& made, const std::vector<bool>& bound) {
+    share open;
+    for (std::size_t i = 0; i < made.sockets.size() && i < bound.size(); ++i) {
+        if (!bound[i] || !serves(made.sockets[i], wish)) {
+            continue;
+        }
+        const auto* where = std::get_if<ip::endpoint>(&made.sockets[i].at);
+        (where == nullptr ? open.other : where->address.is_v6() ? open.v6 : open.v4) = true;
+    }
+    return open;
+}
+
+std::optional<std::string> missing(const wish& asked, const share& open) {
+    const std::string name = quoted(written(asked));
+    switch (asked.needed) {
+    case need::optional:
+        break;
+    case need::required:
+        if (!open.any()) {
+            return "no socket for " + name + ", and it is required";
+        }
+        break;
+    case need::both_families:
+        if (!open.any()) {
+            return "no socket for " + name + ", and both families are required";
+        }
+        // A UNIX socket has no family: being there is all that can be asked of it.
+        if (!open.other && !(open.v4 && open.v6)) {
+            const auto family = open.v4 ? ip::family::v6 : ip::family::v4;
+            return "no " + std::string{ip::to_text(family)} + " socket for " + name +
+                   ", and both families are required";
+        }
+        break;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+std::optional<shortfall> judge(const std::vector<wish>& wishes, const plan& made,
+                               const std::vector<bool>& bound) {
+    if (wishes.empty()) {
+        return shortfall{errc::nothing_bound, 0, "there is nothing to listen on"};
+    }
+    if (std::find(bound.begin(), bound.end(), true) == bound.end()) {
+        return shortfall{errc::nothing_bound, 0,
+                         wishes.size() == 1 ? "no socket for " + quoted(written(wishes.front()))
+                                            : std::string{"no socket for any of the addresses"}};
+    }
+    for (std::size_t i = 0; i < wishes.size(); ++i) {
+        if (auto text = missing(wishes[i], share_of(i, made, bound))) {
+            return shortfall{errc::required_not_bound, i, *std::move(text)};
+        }
+    }
+    return std::nullopt;
+}
+
+} // namespace portico::plan
