@@ -1,0 +1,67 @@
+#include "portico/os/listening.hpp"
+
+#include "socket/call.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace portico::os {
+
+sys_result<bool> v6only(int s) noexcept {
+    int on = 0;
+    socklen_t size = sizeof on;
+    if (::getsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, &size) < 0) {
+        return failure(errno);
+    }
+    return on != 0;
+}
+
+sys_result<fd> spare_descriptor() noexcept {
+    fd made{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (!made) {
+        return failure(errno);
+    }
+    return made;
+}
+
+sys_result<file_facts> lstat(const std::string& path) noexcept {
+    struct stat found {};
+    if (::lstat(path.c_str(), &found) < 0) {
+        return failure(errno);
+    }
+    return file_facts{
+        {found.st_dev, found.st_ino}, S_ISSOCK(found.st_mode), found.st_mode & 07777U};
+}
+
+sys_status unlink(const std::string& path) noexcept {
+    return status_of(::unlink(path.c_str()));
+}
+
+sys_status chmod(const std::string& path, unsigned mode) noexcept {
+    return status_of(::chmod(path.c_str(), mode));
+}
+
+sys_status fchmod(const fd& s, unsigned mode) noexcept {
+    return status_of(::fchmod(s.raw(), mode));
+}
+
+sys_result<fd> lock_directory_of(const std::string& path) noexcept {
+    const auto slash = path.rfind('/');
+    const std::string directory = slash == std::string::npos ? "."
+                                  : slash == 0               ? "/"
+                                                             : path.substr(0, slash);
+    fd opened{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!opened) {
+        return failure(errno);
+    }
+    if (without_eintr([&] { return ::flock(opened.raw(), LOCK_EX | LOCK_NB); }) < 0) {
+        return failure(errno);
+    }
+    return opened;
+}
+
+} // namespace portico::os
