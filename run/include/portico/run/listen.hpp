@@ -4,6 +4,7 @@
 #include "portico/base/deadline.hpp"
 #include "portico/base/error.hpp"
 #include "portico/os/fd.hpp"
+#include "portico/os/listening.hpp"
 #include "portico/plan/plan.hpp"
 #include "portico/run/completion.hpp"
 
@@ -11,8 +12,11 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace portico::run {
@@ -29,13 +33,18 @@ struct bound_socket {
     ip::transport over = ip::transport::tcp;
     std::size_t wish = 0;    // index into the wishes
     std::size_t planned = 0; // index into the plan
+    // The socket file that was made for it, which close() removes if it is still this one.
+    std::optional<os::file_identity> file{};
 };
 
 // What happened to one planned socket.
 struct open_attempt {
     std::size_t planned = 0;    // index into the plan's sockets
     ip::any_endpoint at;        // bound, or tried
-    std::optional<error> why{}; // unset: it is open
+    std::optional<error> why{}; // unset: it is open, or covered
+    // The attempt whose socket serves this one as well: an IPv6 wildcard that takes IPv4 too,
+    // because IPV6_V6ONLY could not be set.
+    std::optional<std::size_t> covered_by{};
     std::vector<std::string>
         remarks; // options that could not be set, a stale socket file removed, ...
 };
@@ -43,9 +52,11 @@ struct open_attempt {
 // The whole story of a start.
 struct listen_report {
     plan::plan made;
-    std::vector<open_attempt> attempts; // in the order of opening
-    std::optional<error> why{};         // unset: the start is a success
-    std::string text() const;           // every attempt and its error, for a person
+    std::vector<open_attempt> attempts;       // in the order of opening
+    std::optional<error> why{};               // unset: the start is a success
+    std::optional<plan::shortfall> missing{}; // what `why` is about
+    // Every attempt and its error, and the plan's remarks, for a person; lines end in '\n'.
+    [[nodiscard]] std::string text() const;
 };
 
 // Counters of accepting; each event is counted once.
