@@ -20,6 +20,14 @@ sys_result<bool> v6only(int s) noexcept {
     return on != 0;
 }
 
+sys_status make_ours(const fd& inherited) noexcept {
+    const int flags = ::fcntl(inherited.raw(), F_GETFL);
+    if (flags < 0 || ::fcntl(inherited.raw(), F_SETFL, flags | O_NONBLOCK) < 0) {
+        return failure(errno);
+    }
+    return status_of(::fcntl(inherited.raw(), F_SETFD, FD_CLOEXEC));
+}
+
 sys_result<fd> spare_descriptor() noexcept {
     fd made{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (!made) {

@@ -11,6 +11,9 @@ namespace portico::os {
 // IPV6_V6ONLY as it is now.
 [[nodiscard]] sys_result<bool> v6only(int s) noexcept;
 
+// Makes an inherited descriptor non-blocking and close-on-exec.
+[[nodiscard]] sys_status make_ours(const fd& inherited) noexcept;
+
 // A descriptor of no use but to be closed when one is needed. Unlike a dup(2) it is an open file of
 // its own, so that closing it helps against ENFILE as well as EMFILE.
 [[nodiscard]] sys_result<fd> spare_descriptor() noexcept;

@@ -78,7 +78,8 @@ struct accepted {
 };
 
 // All the sockets of a start. Threads: all calls on the executor's thread or strand. Destroying it
-// closes the sockets and completes a pending accept with operation_aborted.
+// closes the sockets and completes a pending accept with operation_aborted. While it is open and has
+// stream sockets it counts as work: io_context::run() does not return.
 class listener {
 public:
     listener(asio::any_io_executor executor, std::vector<bound_socket> sockets);

@@ -1,0 +1,62 @@
+// A whole start: facts, plan, sockets, verdict.
+
+#include "portico/run/listen.hpp"
+#include "listen/open.hpp"
+#include "portico/run/listen_facts.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace portico::run {
+namespace {
+
+// The exit code follows from this: when every failure is the caller's, trying again is no use.
+side blame_for(const listen_report& report) {
+    const bool somebody_else =
+        std::any_of(report.attempts.begin(), report.attempts.end(),
+                    [](const auto& each) { return each.why && each.why->who != side::caller; });
+    return somebody_else ? side::system : side::caller;
+}
+
+listen_outcome listen_now(const asio::any_io_executor& executor,
+                          const std::vector<plan::wish>& wishes, const plan::facts& known) {
+    listen_outcome outcome;
+    auto& report = outcome.report;
+    report.made = plan::make_plan(wishes, known);
+    auto opened = open_plan(report.made);
+    report.attempts = std::move(opened.attempts);
+    report.missing = plan::judge(wishes, report.made, opened.bound);
+    outcome.sockets = std::make_unique<listener>(executor, std::move(opened.sockets));
+    if (report.missing) {
+        report.why = error{report.missing->code, operation::listen, blame_for(report), {}};
+        outcome.sockets.reset(); // closes what was opened, and removes socket files
+    }
+    return outcome;
+}
+
+// Why no plan was made, in the form of a report.
+listen_outcome refused(const listen_facts& facts) {
+    listen_outcome outcome;
+    outcome.report.why = facts.why;
+    outcome.report.missing = plan::shortfall{
+        facts.why->code, 0, facts.hint.empty() ? facts.what : facts.what + " (" + facts.hint + ")"};
+    return outcome;
+}
+
+} // namespace
+
+void detail::start_listen(asio::any_io_executor executor, std::vector<plan::wish> wishes,
+                          deadline until, completion<listen_outcome> done) {
+    const auto slot = done.slot();
+    auto then = [executor, wishes, done = std::move(done)](listen_facts facts) mutable {
+        done(facts.why ? refused(facts) : listen_now(executor, wishes, facts.known));
+    };
+    async_listen_facts(
+        executor, std::move(wishes), until,
+        asio::bind_cancellation_slot(slot, asio::bind_executor(executor, std::move(then))));
+}
+
+} // namespace portico::run

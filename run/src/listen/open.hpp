@@ -1,0 +1,25 @@
+// From a plan to open sockets.
+#pragma once
+
+#include "portico/run/listen.hpp"
+
+#include <vector>
+
+namespace portico::run {
+
+struct opened_plan {
+    std::vector<bound_socket> sockets;  // in the order of the plan
+    std::vector<open_attempt> attempts; // one for each planned socket, in the same order
+    std::vector<bool> bound;            // for plan::judge(); a covered socket counts
+};
+
+// Opens all that can be opened; what cannot be has its error in `attempts`. Blocks for no longer
+// than the system calls take; for a UNIX socket file perhaps as long as another process needs to
+// replace a stale one in the same directory, at most file_lock_limit.
+[[nodiscard]] opened_plan open_plan(const plan::plan& made);
+
+// Whose doing a failed socket call is: an address that is taken may be free later, a forbidden
+// port will not be allowed later.
+[[nodiscard]] side blame(std::error_code why) noexcept;
+
+} // namespace portico::run
