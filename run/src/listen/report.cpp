@@ -2,22 +2,8 @@
 
 #include "portico/run/listen.hpp"
 
-#include <string_view>
-
 namespace portico::run {
 namespace {
-
-std::string_view to_text(plan::remark::weight how) noexcept {
-    switch (how) {
-    case plan::remark::weight::note:
-        return "note";
-    case plan::remark::weight::warning:
-        return "warning";
-    case plan::remark::weight::fault:
-        return "fault";
-    }
-    return "?";
-}
 
 std::string line_of(const open_attempt& each, const plan::plan& made) {
     const auto over = made.sockets[each.planned].over;
@@ -47,7 +33,7 @@ std::string listen_report::text() const {
         text += line_of(each, made);
     }
     for (const auto& each : made.remarks) {
-        text += "  " + std::string{to_text(each.how)} + ": " + each.text + '\n';
+        text += "  " + std::string{plan::to_text(each.how)} + ": " + each.text + '\n';
         if (!each.hint.empty()) {
             text += "    " + each.hint + '\n';
         }

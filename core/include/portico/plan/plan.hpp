@@ -148,4 +148,9 @@ struct shortfall {
 [[nodiscard]] std::optional<shortfall> judge(const std::vector<wish>& wishes, const plan& made,
                                              const std::vector<bool>& bound);
 
+// The plan for a person: a numbered entry for each socket with its options and their reasons, then
+// the remarks. Lines end in '\n'. Time: linear.
+[[nodiscard]] std::string to_text(const plan& made, const std::vector<wish>& wishes);
+[[nodiscard]] std::string_view to_text(remark::weight how) noexcept; // "note"
+
 } // namespace portico::plan
