@@ -1,0 +1,33 @@
+// What this kernel and this process offer to plan::make_plan().
+#pragma once
+
+#include "portico/os/inherit.hpp"
+#include "portico/plan/plan.hpp"
+
+#include <string>
+#include <vector>
+
+namespace portico::os {
+
+struct gathered_facts {
+    plan::facts known;
+    // What could not be found out, and is left at its default: one line for a person each.
+    std::vector<std::string> unknown;
+};
+
+// Where to look; tests look elsewhere.
+struct fact_sources {
+    std::string proc = "/proc";
+    std::string services = "/etc/services";
+};
+
+// Everything but `resolved` and `unresolved`, which are for names_to_resolve() and the resolver. A
+// missing /proc or /etc/services is survived: the defaults of plan::facts stand. The error is of
+// inherited sockets that are not what the environment says.
+[[nodiscard]] tl::expected<gathered_facts, inherit_error>
+gather_facts(const listen_environment& inherited, const fact_sources& from = {});
+
+// The same with the real environment.
+[[nodiscard]] tl::expected<gathered_facts, inherit_error> gather_facts();
+
+} // namespace portico::os
