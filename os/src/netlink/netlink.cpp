@@ -92,7 +92,7 @@ sys_status read_dump(const fd& s, std::uint32_t sequence, snapshot& to) {
             return failure(reply.error == EINTR ? EAGAIN : reply.error);
         }
         for (const auto& each : reply.changes) {
-            apply(to, each);
+            to.apply(each);
         }
         interrupted |= reply.interrupted;
         if (reply.done) {

@@ -110,6 +110,10 @@ bool only_ran_down(const lifetime& earlier, const lifetime& later) noexcept {
 
 bool unchanged(const link_address& earlier, const link_address& later) noexcept {
     auto aged = earlier;
+    aged.address = later.address; // equal but for the zone, which follows the link
+    if (earlier.peer && later.peer && unzoned(*earlier.peer) == unzoned(*later.peer)) {
+        aged.peer = later.peer;
+    }
     aged.preferred = later.preferred;
     aged.valid = later.valid;
     return aged == later && only_ran_down(earlier.preferred, later.preferred) &&
@@ -129,8 +133,8 @@ const link* snapshot::find_link(std::uint32_t index) const noexcept {
     return at != links.end() && at->index == index ? &*at : nullptr;
 }
 
-bool apply(snapshot& to, const change& what) {
-    return std::visit([&](const auto& each) { return put(to, each); }, what);
+bool snapshot::apply(const change& what) {
+    return std::visit([this](const auto& each) { return put(*this, each); }, what);
 }
 
 std::vector<change> difference(const snapshot& before, const snapshot& after) {
@@ -156,7 +160,10 @@ std::vector<change> difference(const snapshot& before, const snapshot& after) {
     }
     for (const auto& each : after.addresses) {
         const auto at = position(earlier.addresses, each);
-        if (at == earlier.addresses.end() || !same_place(*at, each) || !unchanged(*at, each)) {
+        const bool swept_away = before.find_link(each.link) != nullptr &&
+                                after.find_link(each.link) == nullptr; // by its link_removed
+        if (at == earlier.addresses.end() || !same_place(*at, each) || !unchanged(*at, each) ||
+            swept_away) {
             changes.emplace_back(address_set{each});
         }
     }

@@ -3,7 +3,7 @@
 //
 //   take_snapshot() ----> snapshot
 //   monitor: open(), then take_snapshot(), then read_changes() each time its descriptor is readable
-//       changes, in order            --> apply() each to the snapshot
+//       changes, in order            --> snapshot::apply() each
 //       "events were lost" (ENOBUFS) --> take_snapshot() again, difference(before, after)
 //
 // Opening the monitor before the first snapshot leaves no gap; a change that the snapshot already
@@ -77,14 +77,6 @@ struct link_address {
 // interface, address and prefix length are equal, and of IPv4 the peer, too.
 [[nodiscard]] bool same_place(const link_address& left, const link_address& right) noexcept;
 
-struct snapshot {
-    std::vector<link> links;             // by number
-    std::vector<link_address> addresses; // by interface, then by value
-
-    friend bool operator==(const snapshot&, const snapshot&) = default;
-    [[nodiscard]] const link* find_link(std::uint32_t index) const noexcept;
-};
-
 struct link_set { // it is new, or has changed
     os::link link;
     friend bool operator==(const link_set&, const link_set&) = default;
@@ -104,14 +96,21 @@ struct address_removed {
 };
 using change = std::variant<link_set, link_removed, address_set, address_removed>;
 
+struct snapshot {
+    std::vector<link> links;             // by number
+    std::vector<link_address> addresses; // by interface, then by value
+
+    friend bool operator==(const snapshot&, const snapshot&) = default;
+    [[nodiscard]] const link* find_link(std::uint32_t index) const noexcept;
+    // Applies one change. False when it had no effect: what is set is so already, or what is
+    // removed is not there. Removing a link takes its addresses along. Pure. Time: linear.
+    bool apply(const change& what);
+};
+
 // The changes that make `after` out of `before`, removals before additions, and addresses of a
 // removed link before the link. Lifetimes that have only run down are no change: a lifetime counts
 // as changed when it begins, ends, or is longer than before. Pure. Time: n log n.
 [[nodiscard]] std::vector<change> difference(const snapshot& before, const snapshot& after);
-
-// Applies one change. False when it had no effect: what is set is so already, or what is removed is
-// not there. Removing a link takes its addresses along. Pure. Time: linear.
-bool apply(snapshot& to, const change& what);
 
 // ---- bytes ----
 
@@ -126,7 +125,7 @@ struct netlink_reply {
 
 // Reads messages of rtnetlink(7), bounds checked: any bytes are safe. Messages for another
 // `sequence` are passed over unless it is 0. A zone is the interface's number: only a snapshot
-// knows names, and apply() writes them. Pure. Time: linear.
+// knows names, and snapshot::apply() writes them. Pure. Time: linear.
 [[nodiscard]] netlink_reply parse_netlink(std::span<const std::byte> bytes,
                                           std::uint32_t sequence = 0);
 
