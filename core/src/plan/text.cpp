@@ -14,11 +14,15 @@ std::string padded(std::string text, std::size_t width) {
     return text;
 }
 
+bool has_random_port(const planned_socket& which) noexcept {
+    const auto* where = std::get_if<ip::endpoint>(&which.at);
+    return where != nullptr && where->port == 0;
+}
+
 // "port 0" is what the kernel is told; what it means is a random one.
 std::string where_text(const planned_socket& which) {
     std::string text = ip::to_text(which.at);
-    const auto* where = std::get_if<ip::endpoint>(&which.at);
-    if (where != nullptr && where->port == 0) {
+    if (has_random_port(which)) {
         text.back() = '*';
     }
     return text;
@@ -26,6 +30,9 @@ std::string where_text(const planned_socket& which) {
 
 std::string port_line(const plan& made, std::size_t index) {
     const auto group = made.sockets[index].port_group;
+    if (!group) {
+        return "a random port";
+    }
     for (std::size_t first = 0; first < index; ++first) {
         if (made.sockets[first].port_group == group) {
             return "the port of socket " + std::to_string(first + 1);
@@ -43,7 +50,7 @@ std::string steps(const plan& made, std::size_t index, std::size_t width) {
     for (const auto& each : which.options()) {
         line(each.name + " = " + each.value, each.reason);
     }
-    if (which.port_group) {
+    if (has_random_port(which)) {
         line("port", port_line(made, index));
     }
     if (which.unix_mode) {
