@@ -51,11 +51,14 @@ accept_decision accept_policy::handle_failure(std::error_code why, bool has_spar
     switch (kind_of(why)) {
     case kind::none_queued:
         run_ = 0;
-        return {accept_step::wait};
-    case kind::one_connection:
-        return again_or_pause(now);
+        return {accept_step::wait, {}, false};
+    case kind::one_connection: {
+        auto decided = again_or_pause(now);
+        decided.passed_over = true;
+        return decided;
+    }
     case kind::descriptors:
-        return has_spare ? accept_decision{accept_step::shed} : back_off(now);
+        return has_spare ? accept_decision{accept_step::shed, {}, false} : back_off(now);
     case kind::other:
         break;
     }
@@ -72,14 +75,14 @@ accept_decision accept_policy::handle_shed(std::error_code why, instant now) noe
 }
 
 accept_decision accept_policy::again_or_pause(instant now) noexcept {
-    return ++run_ < run_limit ? accept_decision{accept_step::again} : back_off(now);
+    return ++run_ < run_limit ? accept_decision{accept_step::again, {}, false} : back_off(now);
 }
 
 accept_decision accept_policy::back_off(instant now) noexcept {
     const duration length = next_pause_;
     next_pause_ = std::min(length * 2, longest_pause);
     run_ = 0;
-    return {accept_step::pause, now + length};
+    return {accept_step::pause, now + length, false};
 }
 
 } // namespace portico::admit

@@ -24,7 +24,9 @@ class one_connection : public testing::TestWithParam<int> {};
 
 TEST_P(one_connection, the_next_one_is_tried_at_once) {
     accept_policy policy;
-    EXPECT_EQ(policy.handle_failure(code(GetParam()), true, start).step, accept_step::again);
+    const auto decided = policy.handle_failure(code(GetParam()), true, start);
+    EXPECT_EQ(decided.step, accept_step::again);
+    EXPECT_TRUE(decided.passed_over);
 }
 
 INSTANTIATE_TEST_SUITE_P(accept_policy, one_connection,

@@ -61,6 +61,7 @@ struct listener::state : std::enable_shared_from_this<listener::state> {
 
     void schedule();
     void turn();
+    os::sys_result<os::accepted_socket> accept_from(std::size_t which);
     void attempt(std::size_t which);
     void handle_connection(std::size_t which, os::accepted_socket made);
     void obey(std::size_t which, admit::accept_decision what);
@@ -153,18 +154,25 @@ void listener::state::turn() {
     }
 }
 
+os::sys_result<os::accepted_socket> listener::state::accept_from(std::size_t which) {
+    ++counts.calls;
+    return os::accept4(sockets[streams[which].socket].descriptor.raw());
+}
+
 void listener::state::attempt(std::size_t which) {
     if (!spare) {
         spare = os::spare_descriptor().value_or(os::fd{});
     }
-    auto made = os::accept4(sockets[streams[which].socket].descriptor.raw());
+    auto made = accept_from(which);
     if (made) {
         streams[which].policy.handle_accepted();
         order.handle_more(which);
         handle_connection(which, *std::move(made));
         return;
     }
-    obey(which, streams[which].policy.handle_failure(made.error(), bool{spare}, os::now()));
+    const auto decided = streams[which].policy.handle_failure(made.error(), bool{spare}, os::now());
+    counts.aborted += decided.passed_over ? 1U : 0U;
+    obey(which, decided);
 }
 
 void listener::state::handle_connection(std::size_t which, os::accepted_socket made) {
@@ -200,7 +208,7 @@ void listener::state::obey(std::size_t which, admit::accept_decision what) {
 // waiting; with the spare one it can be taken and refused with a reset, which tells the client.
 void listener::state::shed(std::size_t which) {
     spare.reset();
-    auto made = os::accept4(sockets[streams[which].socket].descriptor.raw());
+    auto made = accept_from(which);
     std::error_code why;
     if (made) {
         ++counts.shed;

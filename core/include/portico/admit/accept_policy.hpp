@@ -18,7 +18,8 @@ enum class accept_step : std::uint8_t {
 
 struct accept_decision {
     accept_step step = accept_step::again;
-    instant until{}; // for pause
+    instant until{};          // for pause
+    bool passed_over = false; // the failure was of one connection, whatever the step
 };
 
 // The memory of one listening socket: how often in a row it failed. It guarantees that no error,

@@ -61,6 +61,7 @@ struct listen_report {
 
 // Counters of accepting; each event is counted once.
 struct accept_counters {
+    std::uint64_t calls = 0; // accept4(2) calls, whatever came of them
     std::uint64_t accepted = 0;
     std::uint64_t aborted =
         0; // ECONNABORTED, EPROTO and the network errors of accept(2): passed over
