@@ -13,12 +13,19 @@
 namespace portico::run {
 namespace {
 
-// The exit code follows from this: when every failure is the caller's, trying again is no use.
+// The exit code follows from this: when every failure is the caller's, trying again is no use. A
+// name without an answer or an interface without an address may have one later.
 side blame_for(const listen_report& report) {
-    const bool somebody_else =
-        std::any_of(report.attempts.begin(), report.attempts.end(),
-                    [](const auto& each) { return each.why && each.why->who != side::caller; });
-    return somebody_else ? side::system : side::caller;
+    const auto failed_by = [&report](auto accuse) {
+        return std::any_of(report.attempts.begin(), report.attempts.end(),
+                           [&](const auto& each) { return each.why && accuse(each.why->who); });
+    };
+    const bool fault =
+        std::any_of(report.made.remarks.begin(), report.made.remarks.end(),
+                    [](const auto& each) { return each.how == plan::remark::weight::fault; });
+    const bool ours = fault || failed_by([](side who) { return who == side::caller; });
+    const bool others = failed_by([](side who) { return who != side::caller; });
+    return ours && !others ? side::caller : side::system;
 }
 
 listen_outcome listen_now(const asio::any_io_executor& executor,

@@ -79,8 +79,8 @@ struct accepted {
 };
 
 // All the sockets of a start. Threads: all calls on the executor's thread or strand. Destroying it
-// closes the sockets and completes a pending accept with operation_aborted. While it is open and has
-// stream sockets it counts as work: io_context::run() does not return.
+// closes the sockets and completes a pending accept with operation_aborted.
+// An open stream socket may count as work, so that io_context::run() returns only after close().
 class listener {
 public:
     listener(asio::any_io_executor executor, std::vector<bound_socket> sockets);
