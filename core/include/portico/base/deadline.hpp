@@ -22,6 +22,9 @@ public:
         if (wait > duration::zero() && now > instant::max() - wait) {
             return never();
         }
+        if (wait < duration::zero() && now < instant::min() - wait) {
+            return deadline{instant::min()};
+        }
         return deadline{now + wait};
     }
 
@@ -34,7 +37,12 @@ public:
         if (is_never()) {
             return duration::max();
         }
-        return now >= when_ ? duration::zero() : when_ - now;
+        if (now >= when_) {
+            return duration::zero();
+        }
+        // The span from a time before the clock's start to one far after it may be too long.
+        const bool fits = now >= instant{} || when_ <= instant::max() + now.time_since_epoch();
+        return fits ? when_ - now : duration::max();
     }
     [[nodiscard]] constexpr instant when() const noexcept { return when_; }
 

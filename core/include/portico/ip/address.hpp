@@ -29,8 +29,7 @@ public:
 
     constexpr zone() noexcept = default;
     // nullopt when the text is longer than max_size, or has a character that no interface name has
-    // (control, space,
-    // '/', '%', ':', '[', ']', ',').
+    // (control, space, outside ASCII, '/', '%', ':', '[', ']', ',').
     [[nodiscard]] static constexpr std::optional<zone> from_text(std::string_view text) noexcept;
     // The numeric form; index 0 is the empty zone (RFC 4007 section 6: the default zone).
     [[nodiscard]] static constexpr zone from_index(std::uint32_t index) noexcept;
@@ -99,10 +98,16 @@ private:
 // Reads an address: dotted quad (four decimal parts, no leading zeros), the IPv6 forms of RFC 4291
 // section 2.2, and a zone after '%' (RFC 4007 section 11) or "%25" (RFC 6874 section 2). Brackets
 // are not part of an address.
+//
+// The two ways to write a zone overlap when it begins with "25". Only digits after the '%' are an
+// interface number as written: "%25" is interface 25 and "%251" is interface 251. Otherwise a
+// leading "25" is the escape: "%25eth0" is eth0, and an interface called 25eth0 is "%2525eth0".
+// Zone 0 is no zone (RFC 4007 section 6) and an error.
 [[nodiscard]] text_result<address> parse_address(std::string_view text);
 
 // The one canonical text (RFC 5952 sections 4 and 5; IPv4-mapped addresses end in a dotted quad),
-// zone after '%'.
+// zone after '%'. It reads back as the equal address: a zone that begins with "25" and is not a
+// number is written with the escape.
 [[nodiscard]] std::string to_text(const address& which);
 
 // ---- definitions of constexpr members ----
@@ -113,7 +118,7 @@ constexpr std::optional<zone> zone::from_text(std::string_view text) noexcept {
     }
     zone made;
     for (const char c : text) {
-        if (c <= ' ' || c == '\x7f' ||
+        if (c <= ' ' || c >= '\x7f' ||
             std::string_view{"/%:[],"}.find(c) != std::string_view::npos) {
             return std::nullopt;
         }
@@ -218,6 +223,12 @@ constexpr bool address::needs_zone() const noexcept {
 
 } // namespace portico::ip
 
+// The hashes of this area mix all bytes and have no seed: a table that a stranger can fill needs a
+// bound of its own.
+template <>
+struct std::hash<portico::ip::zone> {
+    [[nodiscard]] std::size_t operator()(const portico::ip::zone& which) const noexcept;
+};
 template <>
 struct std::hash<portico::ip::address> {
     [[nodiscard]] std::size_t operator()(const portico::ip::address& which) const noexcept;

@@ -4,7 +4,9 @@
 #include "portico/ip/endpoint.hpp"
 #include "portico/ip/prefix.hpp"
 
+#include <optional>
 #include <span>
+#include <vector>
 
 namespace portico::ip {
 
@@ -30,7 +32,8 @@ namespace portico::ip {
                                                    const address& which) noexcept;
 
 // The translator prefixes that an answer for ipv4only.arpa shows (RFC 7050 section 3): for each
-// address, the prefix before 192.0.0.170 or 192.0.0.171. Each prefix once, in the order first seen.
+// address, the prefix before 192.0.0.170 or 192.0.0.171. An address that has the value more than
+// once, at any octet, says nothing. Each prefix once, in the order first seen.
 [[nodiscard]] std::vector<prefix> nat64_discover(std::span<const address> answer);
 
 } // namespace portico::ip

@@ -14,8 +14,8 @@ struct endpoint {
 };
 
 // Reads "1.2.3.4:80", "[2001:db8::1]:80", "[fe80::1%eth0]:80", "[fe80::1%25eth0]:80" and systemd's
-// "[fe80::1]:80%eth0". The port is a decimal number from 0 to 65535 and is not optional. Names are
-// not endpoints.
+// "[fe80::1]:80%eth0". The port is a decimal number from 0 to 65535, without leading zeros, and is
+// not optional. Names are not endpoints.
 [[nodiscard]] text_result<endpoint> parse_endpoint(std::string_view text);
 
 // "1.2.3.4:80" or "[2001:db8::1]:80"; RFC 5952 section 6.

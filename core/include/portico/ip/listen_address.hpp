@@ -10,7 +10,8 @@
 namespace portico::ip {
 
 // A port as written: a number from 0 to 65535, or a service name that a service_table turns into
-// one.
+// one. A name begins with a letter (RFC 6335 section 5.1 also has names such as 3com-tsmux; what
+// begins with a digit is a number here, so that a slip like "80a" is found at once).
 struct port_name {
     std::variant<std::uint16_t, std::string> value = std::uint16_t{0};
     friend bool operator==(const port_name&, const port_name&) = default;
@@ -50,16 +51,21 @@ struct listen_address {
     port_name port;   // unused for unix_name, inherited_fd and inherited_name
     std::string text; // as written, for messages
 
-    friend bool operator==(const listen_address&, const listen_address&) = default;
+    // Two ways to write one wish are equal: `text` is not compared.
+    friend bool operator==(const listen_address& a, const listen_address& b) {
+        return a.where == b.where && a.port == b.port;
+    }
 };
 
 // Reads one of
 //   :80  *:80  1.2.3.4:80  [2001:db8::1]:80  [fe80::1%eth0]:80  [fe80::1%25eth0]:80
-//   [fe80::1]:80%eth0 name:80  localhost:http  @eth0:80  unix:/path  /path  unix:@abstract
-//   @abstract  fd:3  fd://3  sd:name  systemd:name
+//   [fe80::1]:80%eth0  name:80  localhost:http  @eth0:80  unix:/path  unix:///path  /path
+//   unix:@abstract  @abstract  fd:3  fd://3  sd:name  systemd:name
 // "@x" without a port is an abstract UNIX name, "@x:port" an interface. A link-local address
 // without a zone, an IPv6 address without brackets, a missing port and the like are errors with a
-// hint.
+// hint. So is a comma: see parse_listen_addresses(). Host names are those of RFC 1123 section 2.1,
+// and '_' as container networks have it; a name that getaddrinfo() would read as a number
+// ("0x7f.1") is an error. A host called "fd" or "sd" is written with its last dot: "fd.:80".
 [[nodiscard]] text_result<listen_address> parse_listen_address(std::string_view text);
 
 // The same, several separated by commas; positions in the error count from the start of the whole
@@ -68,6 +74,7 @@ struct listen_address {
 parse_listen_addresses(std::string_view text);
 
 // The canonical text of the wish: to_text(parse_listen_address(x)) reads back as an equal wish.
+// `text` is not looked at.
 [[nodiscard]] std::string to_text(const listen_address& which);
 
 } // namespace portico::ip

@@ -10,8 +10,9 @@
 namespace portico::ip {
 
 // The scope of an address as a number; larger reaches further (RFC 6724 section 3.1, RFC 4291
-// section 2.7). IPv4 loopback and link-local addresses have link-local scope, all other IPv4 ones
-// global scope (RFC 6724 section 3.2).
+// section 2.7); multicast addresses may have numbers between those named here. IPv4 loopback and
+// link-local addresses have link-local scope, all other IPv4 ones global scope, IPv4-mapped ones
+// that of the IPv4 address (RFC 6724 section 3.2).
 enum class scope : std::uint8_t {
     interface_local = 1,
     link_local = 2,
@@ -23,7 +24,8 @@ enum class scope : std::uint8_t {
 [[nodiscard]] scope scope_of(const address& which) noexcept;
 
 // One row of the policy table (RFC 6724 section 2.1). IPv4 addresses are looked up as
-// ::ffff:a.b.c.d.
+// ::ffff:a.b.c.d, and an IPv4 block stands for its mapped form. The longest block that holds an
+// address counts; an address in none has precedence 0 and a label that no row has.
 struct policy {
     prefix block;
     unsigned precedence = 0;
@@ -32,8 +34,8 @@ struct policy {
 // The default table of RFC 6724 section 2.1.
 [[nodiscard]] std::span<const policy> default_policies() noexcept;
 
-// Bits that two IPv6 addresses have in common, at most the source's prefix length (RFC 6724
-// section 2.2).
+// Leading bits that two addresses have in common, at most the source's prefix length (RFC 6724
+// section 2.2); 0 when their families differ.
 [[nodiscard]] unsigned common_prefix_length(const address& source, const address& destination,
                                             unsigned source_prefix_length) noexcept;
 
@@ -47,13 +49,18 @@ struct source {
     bool home = false;           // RFC 6275: home address
     bool care_of = false;        // RFC 6275: care-of address
     std::optional<ip::address>
-        next_hop_prefix_router{}; // router that announced its prefix (rule 5.5); unused if unset
+        next_hop_prefix_router{}; // router that announced its prefix (rule 5.5)
 };
 
 // Index of the best source for `destination` out of `candidates`, by rules 1 to 8 of RFC 6724
-// section 5; nullopt when there is none of its family. Ties keep the earlier candidate. `outgoing`
-// is the interface the packets will leave by (0: unknown), `next_hop` the router they go to
-// (rule 5.5), prefer_temporary rule 7.
+// section 5; nullopt when there is none of its family. Ties keep the earlier candidate. Each rule
+// strikes the candidates that another one left beats, so the answer does not hang on their order.
+// Multicast and unspecified candidates are passed over, and for a link-local or multicast
+// destination those of another link (RFC 6724 section 4). Rule 4: an address that is neither home
+// nor care-of counts as home. Time: quadratic in `candidates`.
+// `outgoing` is the interface the packets will leave by (0: unknown), `next_hop` the router they go
+// to (rule 5.5; it says nothing about a candidate whose router is not known), prefer_temporary
+// rule 7.
 struct source_choice {
     std::uint32_t outgoing = 0;
     std::optional<ip::address> next_hop{};
@@ -75,9 +82,11 @@ struct destination {
 };
 
 // Sorts by rules 1 to 10 of RFC 6724 section 6, stable, with the two rules that RFC 8305 section 4
-// puts between rules 8 and 9 (known lower round-trip time, then used before). Rule 9 is not applied
-// between IPv4 addresses: it would undo the balancing of DNS answers. Time: n log n comparisons,
-// each linear in `policies`.
+// puts between rules 8 and 9 (lower round-trip time, a known one before an unknown one; then used
+// before). Rule 9 is not applied between IPv4 addresses: it would undo the balancing of DNS
+// answers. It speaks only of addresses of one family, which is no order when both families are
+// otherwise equal; there it sorts the IPv6 addresses among the places that IPv6 addresses have.
+// Time: n log n comparisons, and n look-ups linear in `policies`.
 void sort_destinations(std::vector<destination>& places,
                        std::span<const policy> policies = default_policies());
 

@@ -21,7 +21,8 @@ public:
     // Only the built-in table.
     service_table() = default;
     // The text of an /etc/services file (services(5)) over the built-in table. Lines that cannot be
-    // read are passed over. Time: linear in the text.
+    // read are passed over; of several lines for one name the first counts, as in getservbyname(3).
+    // Time: n log n in the text.
     [[nodiscard]] static service_table from_text(std::string_view text);
 
     // Names match without regard to case.

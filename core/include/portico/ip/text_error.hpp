@@ -23,8 +23,8 @@ template <class T>
 using text_result = tl::expected<T, text_error>;
 
 // Several lines for a person: the text, a caret under the wrong characters, what is wrong, the
-// hint. Control characters and bytes outside ASCII in `text` are shown as '?', so that a caret
-// stays under its character.
+// hint; no newline at the end. Control characters and bytes outside ASCII in `text` are shown as
+// '?', so that a caret stays under its character; of a long text only the part around it is shown.
 [[nodiscard]] std::string explain(std::string_view text, const text_error& why);
 
 } // namespace portico::ip

@@ -40,7 +40,19 @@ private:
     bool abstract_ = false;
 };
 
-// "unix:/path", "unix:@abstract" (bytes that are not printable as \xNN), or "unix:" when unnamed.
+// "unix:/path", "unix:@abstract", or "unix:" when unnamed. Bytes that are not printable ASCII, the
+// space, ',' and '\' are written as \xNN; so is a byte that would make it read as something else
+// ('@' in front of a relative path, the second '/' of a path that begins with two).
 [[nodiscard]] std::string to_text(const unix_name& which);
 
+// Reads what follows "unix:": a path, or '@' and an abstract name. "\xNN" stands for a byte, any
+// other '\' for itself; "///path" is the URL form of "/path". Control characters and ',' have to be
+// written as \xNN. The unnamed one is not a name to read.
+[[nodiscard]] text_result<unix_name> parse_unix_name(std::string_view text);
+
 } // namespace portico::ip
+
+template <>
+struct std::hash<portico::ip::unix_name> {
+    [[nodiscard]] std::size_t operator()(const portico::ip::unix_name& which) const noexcept;
+};
