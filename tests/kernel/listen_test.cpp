@@ -1036,15 +1036,21 @@ TEST(accepting, a_busy_socket_does_not_starve_another) {
     });
 }
 
+// Both tests below accept something first: the undefined behaviour sanitizer needs a pipe whenever
+// it sees a type for the first time, and reports an error when it gets none.
+
 TEST(accepting, without_descriptors_clients_are_shed_and_accepting_goes_on_afterwards) {
     privately([] {
         set_descriptor_limit(64);
         service made{{on("127.0.0.1:0")}};
         ASSERT_TRUE(made.started());
         const auto where = made.endpoints()[0];
+        expect_reachable(made, v4, where.port, transport::tcp);
+        made.begin_accept();
+        made.context.poll();
+        const auto before = made.sockets().counters();
         const auto clients = clients_of(where, 5);
         auto hoard = take_all_descriptors();
-        made.begin_accept();
         std::size_t handlers = 0;
         while (made.sockets().counters().shed < 5) {
             handlers += made.context.run_one();
@@ -1052,10 +1058,10 @@ TEST(accepting, without_descriptors_clients_are_shed_and_accepting_goes_on_after
         handlers += made.context.poll(); // and then there is nothing to do
         const auto counted = made.sockets().counters();
         EXPECT_EQ(counted.shed, 5U);
-        EXPECT_EQ(counted.accepted, 0U);
+        EXPECT_EQ(counted.accepted, before.accepted);
         // Two calls for each client, the failing one and that on the spare descriptor, and one or
         // two that find the queue empty.
-        EXPECT_LE(counted.calls, 14U);
+        EXPECT_LE(counted.calls - before.calls, 14U);
         EXPECT_LE(handlers, 10U);
         EXPECT_EQ(made.context.poll(), 0U) << "it does not spin";
         for (const auto& each : clients) {
@@ -1070,7 +1076,7 @@ TEST(accepting, without_descriptors_clients_are_shed_and_accepting_goes_on_after
             made.context.run_one();
         }
         EXPECT_TRUE(*made.connection);
-        EXPECT_EQ(made.sockets().counters().accepted, 1U);
+        EXPECT_EQ(made.sockets().counters().accepted, before.accepted + 1);
     });
 }
 
@@ -1078,20 +1084,24 @@ TEST(accepting, when_even_the_spare_descriptor_does_not_help_it_pauses_and_then_
     privately([] {
         service made{{on("127.0.0.1:0")}};
         ASSERT_TRUE(made.started());
-        const auto clients = clients_of(made.endpoints()[0], 3);
-        rlimit before{};
-        ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-        set_descriptor_limit(3); // below every descriptor that is closed from now on
+        expect_reachable(made, v4, made.endpoints()[0].port, transport::tcp);
         made.begin_accept();
+        made.context.poll();
+        const auto before = made.sockets().counters();
+        const auto clients = clients_of(made.endpoints()[0], 3);
+        rlimit limit{};
+        ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+        set_descriptor_limit(3); // below every descriptor that is closed from now on
         std::size_t handlers = 0;
         while (made.sockets().counters().backed_off < 5) {
             handlers += made.context.run_one();
         }
         const auto counted = made.sockets().counters();
-        EXPECT_EQ(counted.accepted, 0U);
-        EXPECT_LE(counted.calls, 2 + counted.backed_off) << "one call for each pause";
+        EXPECT_EQ(counted.accepted, before.accepted);
+        EXPECT_LE(counted.calls - before.calls, 2 + counted.backed_off)
+            << "one call for each pause";
         EXPECT_LE(handlers, 4 + counted.backed_off);
-        set_descriptor_limit(before.rlim_cur);
+        set_descriptor_limit(limit.rlim_cur);
         while (!made.connection) {
             made.context.run_one();
         }
@@ -1099,7 +1109,7 @@ TEST(accepting, when_even_the_spare_descriptor_does_not_help_it_pauses_and_then_
         made.connection.reset();
         made.accept();
         made.accept();
-        EXPECT_EQ(made.sockets().counters().accepted, 3U) << "no client was lost";
+        EXPECT_EQ(made.sockets().counters().accepted, before.accepted + 3) << "no client was lost";
     });
 }
 
