@@ -304,6 +304,74 @@ private:
         GTEST_SKIP() << "the command portico is not built";                                        \
     }
 
+struct command_end {
+    std::string text; // both outputs
+    int code = -1;
+};
+
+command_end run_addrs(const std::string& arguments) {
+    std::FILE* pipe = ::popen((portico_path() + " addrs " + arguments + " 2>&1").c_str(), "r");
+    command_end made;
+    for (int each = std::fgetc(pipe); each != EOF; each = std::fgetc(pipe)) {
+        made.text += static_cast<char>(each);
+    }
+    const int status = ::pclose(pipe);
+    made.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return made;
+}
+
+TEST(addrs, prints_a_row_for_each_address_and_one_for_an_interface_without) {
+    NEEDS_THE_COMMAND();
+    in_veth_child([] {
+        ip_tool("link set va address 02:00:00:00:00:0a");
+        ip_tool("link set vb down address 02:00:00:00:00:0b");
+        ip_tool("addr add 192.0.2.1/24 dev va");
+        ip_tool("addr add 2001:db8::1/64 dev va nodad preferred_lft 0");
+        const auto shown = run_addrs("va vb");
+        EXPECT_EQ(shown.code, 0);
+        EXPECT_EQ(shown.text,
+                  "INTERFACE  STATE       MAC                MTU   KIND  ADDRESS         SCOPE   "
+                  "FLAGS                       LIFETIME\n"
+                  "vb         down        02:00:00:00:00:0b  1500  veth  -\n"
+                  "va         no carrier  02:00:00:00:00:0a  1500  veth  192.0.2.1/24    global  "
+                  "permanent                   forever\n"
+                  "                                                      2001:db8::1/64  global  "
+                  "deprecated permanent nodad  forever (no longer preferred)\n");
+    });
+}
+
+TEST(addrs, prints_null_for_what_there_is_not_in_json) {
+    NEEDS_THE_COMMAND();
+    in_veth_child([] {
+        ip_tool("link add bridge0 address 02:00:00:00:00:0c type bridge");
+        const auto index = std::to_string(os::interface_index("bridge0"));
+        EXPECT_EQ(run_addrs("bridge0 --json").text,
+                  R"([{"name":"bridge0","index":)" + index +
+                      R"(,"state":"down","up":false,"running":false,"loopback":false,)"
+                      R"("mac":"02:00:00:00:00:0c","mtu":1500,"kind":"bridge","addresses":[]}])"
+                      "\n");
+        const auto lo = run_addrs("lo -4 --json").text;
+        EXPECT_NE(lo.find(R"("mac":null,"mtu":65536,"kind":null)"), std::string::npos) << lo;
+        EXPECT_NE(lo.find(R"("preferred_seconds":null,"valid_seconds":null)"), std::string::npos);
+    });
+}
+
+TEST(addrs, of_an_unknown_interface_is_the_users_mistake_and_names_the_nearest) {
+    NEEDS_THE_COMMAND();
+    in_veth_child([] {
+        ip_tool("link set vb name ethernet0");
+        const auto near = run_addrs("ehternet0");
+        EXPECT_EQ(near.code, 100);
+        EXPECT_EQ(near.text, "portico: addrs: ehternet0: there is no such interface here; did you "
+                             "mean ethernet0?\n");
+        const auto far = run_addrs("--watch wholly_unlike");
+        EXPECT_EQ(far.code, 100);
+        EXPECT_EQ(far.text, "portico: addrs: wholly_unlike: there is no such interface here; "
+                            "`portico addrs` lists them all\n");
+        EXPECT_EQ(run_addrs("-4 -6").code, 100);
+    });
+}
+
 TEST(addrs_watch, prints_each_change_and_ends_with_a_signal) {
     NEEDS_THE_COMMAND();
     in_veth_child([] {
