@@ -246,6 +246,16 @@ os::fd connect_to(const ip::any_endpoint& where, transport over = transport::tcp
     return made;
 }
 
+void raise_descriptor_limit() {
+    rlimit now{};
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &now), 0);
+    now.rlim_cur = now.rlim_max;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &now), 0);
+    if (now.rlim_cur < 2000) {
+        throw cannot_run{"too few descriptors are allowed"};
+    }
+}
+
 // A socket of somebody else: bound, and listening when it is a stream.
 os::fd taken(const ip::endpoint& where, transport over, std::optional<bool> v6only,
              std::uint16_t& port) {
@@ -575,8 +585,18 @@ TEST_P(listen_on, freebind_binds_an_address_that_is_not_there_yet) {
 
 TEST_P(listen_on, a_random_port_is_the_same_in_both_families_with_two_processes_racing) {
     privately([] {
-        // Few ports, so that the two meet all the time.
+        // Few ports, and many of them taken in IPv4 alone, so that a port that is free in IPv6
+        // often turns out to be no good.
+        constexpr int ports = 900;
+        constexpr int in_the_way = 400;
         set_sysctl("ipv4/ip_local_port_range", "40000 40899");
+        raise_descriptor_limit();
+        std::vector<os::fd> holders;
+        for (int i = 0; i < in_the_way; ++i) {
+            std::uint16_t port = 0;
+            holders.push_back(taken({ip::address::any(v4), 0}, over(), {}, port));
+        }
+        static_assert(in_the_way + 2 * 200 < ports);
         const auto many = [] {
             std::vector<std::unique_ptr<service>> all;
             for (int i = 0; i < 200; ++i) {
@@ -758,6 +778,33 @@ TEST(listen_unix, a_narrow_mode_is_there_from_the_first_moment) {
         ASSERT_TRUE(os::fchmod(*made, 0600));
         ASSERT_TRUE(os::bind(*made, unix_path(in)));
         EXPECT_EQ(os::lstat(in.file())->mode, 0600U);
+    });
+}
+
+TEST(listen_unix, a_narrow_mode_is_never_wider_for_a_moment) {
+    privately([] {
+        const directory in;
+        ::umask(0);
+        auto asked = in.listen();
+        asked.unix_mode = 0600;
+        service made{{asked}};
+        ASSERT_TRUE(made.started()) << made.report().text();
+        EXPECT_EQ(os::lstat(in.file())->mode, 0600U);
+        EXPECT_THAT(made.report().attempts.at(0).remarks, IsEmpty());
+    });
+}
+
+TEST(listen_unix, while_another_process_has_the_lock_no_file_is_taken_for_stale) {
+    privately([] {
+        const directory in;
+        leave_stale(in);
+        auto lock = os::lock_directory_of(in.file());
+        ASSERT_TRUE(lock);
+        service refused{{in.listen()}};
+        EXPECT_FALSE(refused.started());
+        EXPECT_THAT(refused.report().text(), HasSubstr("could not be locked"));
+        lock->reset();
+        EXPECT_TRUE(service{{in.listen()}}.started());
     });
 }
 

@@ -48,7 +48,7 @@ private:
     void open_file(std::size_t planned, const ip::unix_name& name);
     void adopt(std::size_t planned);
     void open_group(const std::vector<std::size_t>& members);
-    [[nodiscard]] bool try_group(const std::vector<std::size_t>& members,
+    [[nodiscard]] bool try_group(const std::vector<std::size_t>& members, std::size_t first,
                                  std::vector<trial>& trials);
     [[nodiscard]] std::vector<std::size_t> group_from(std::size_t first) const;
 
@@ -260,24 +260,27 @@ std::vector<std::size_t> opening::group_from(std::size_t first) const {
     return members;
 }
 
-// Binds the first to a random port and the others to that one, and listens only when all are bound:
-// until then the kernel lets another process with SO_REUSEADDR bind the same port, and tells one of
-// us only at listen(). Returns false when somebody else has the port in one of the families.
-bool opening::try_group(const std::vector<std::size_t>& members, std::vector<trial>& trials) {
+// Binds the member `first` to a random port and the others to that one, and listens only when all
+// are bound: until then the kernel lets another process with SO_REUSEADDR bind the same port, and
+// tells one of us only at listen(). Returns false when somebody else has the port for one of them.
+bool opening::try_group(const std::vector<std::size_t>& members, std::size_t first,
+                        std::vector<trial>& trials) {
     bool collided = false;
     std::uint16_t port = 0;
     const auto look = [&](trial& now) {
         excuse_if_covered(now, trials);
         collided = collided || (port != 0 && now.told.why && is(now.told.why->code, EADDRINUSE));
     };
-    for (const std::size_t member : members) {
-        trial now = start(member);
-        bind(now, port);
-        look(now);
-        if (const auto* at = std::get_if<ip::endpoint>(&now.told.at); now.is_open()) {
+    trials.resize(members.size());
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        const std::size_t turn = (first + i) % members.size();
+        trials[turn] = start(members[turn]);
+        bind(trials[turn], port);
+        look(trials[turn]);
+        if (const auto* at = std::get_if<ip::endpoint>(&trials[turn].told.at);
+            trials[turn].is_open()) {
             port = at->port;
         }
-        trials.push_back(std::move(now));
     }
     for (auto& each : trials) {
         if (!each.told.why) {
@@ -288,12 +291,15 @@ bool opening::try_group(const std::vector<std::size_t>& members, std::vector<tri
     return !collided;
 }
 
+// Linux has favourites among the ports that are free for the first socket, and proposes them again
+// and again. If they are all taken in the other family, only that family knows; so each member is
+// the first in its turn.
 void opening::open_group(const std::vector<std::size_t>& members) {
-    constexpr int rounds = 128;
+    constexpr std::size_t rounds = 128;
     std::vector<trial> trials;
-    for (int round = 0; round < rounds; ++round) {
+    for (std::size_t round = 0; round < rounds; ++round) {
         trials.clear(); // closes the sockets of the round before
-        if (try_group(members, trials)) {
+        if (try_group(members, round % members.size(), trials)) {
             break;
         }
     }
