@@ -17,7 +17,8 @@ std::string check_mode(const std::string& text) {
 }
 
 void complain(std::ostream& to, std::string_view text, const ip::text_error& why) {
-    to << ip::explain(text, why);
+    const auto explained = ip::explain(text, why);
+    to << explained << (explained.ends_with('\n') ? "" : "\n");
 }
 
 // One wrong address of a list hides the ones after it, so each part is looked at by itself.
@@ -70,6 +71,7 @@ std::optional<std::vector<plan::wish>> wish_options::wishes(std::ostream& compla
     for (const auto& text : addresses_) {
         auto read = ip::parse_listen_addresses(text);
         if (!read) {
+            complaints << (wrong ? "" : "portico: where to listen cannot be read:\n");
             complain_about_all(complaints, text, read.error());
             wrong = true;
             continue;
