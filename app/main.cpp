@@ -23,6 +23,7 @@ int run(std::vector<std::string> arguments) {
     CLI::App command{"A service on every address of a host; any address of a service.", "portico"};
     command.set_version_flag("--version", "portico " PORTICO_VERSION);
     portico::app::add_addrs(command, call);
+    portico::app::add_plan(command, call);
     command.require_subcommand(1);
 
     std::reverse(arguments.begin(), arguments.end()); // CLI11 takes them from the back
