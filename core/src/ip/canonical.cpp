@@ -47,12 +47,19 @@ std::ptrdiff_t occurrences(const address::v6_bytes& bytes,
     return found;
 }
 
-// The translator's prefix in front of the value (RFC 7050 section 3).
+constexpr std::array<address::v4_bytes, 2> well_known_values{{{192, 0, 0, 170}, {192, 0, 0, 171}}};
+
+// Whether no address of the answer has the value twice; otherwise a translator's prefix has it too,
+// and the other value has to decide (RFC 7050 section 3).
+bool is_unambiguous(std::span<const address> answer, const address::v4_bytes& value) noexcept {
+    return std::none_of(answer.begin(), answer.end(), [&](const address& each) {
+        return each.is_v6() && occurrences(each.to_v6(), value) > 1;
+    });
+}
+
+// The translator's prefix in front of the value.
 std::optional<prefix> prefix_before(const address& which, const address::v4_bytes& value) noexcept {
     const auto bytes = which.to_v6();
-    if (occurrences(bytes, value) != 1) {
-        return std::nullopt;
-    }
     const auto length = std::find_if(lengths.begin(), lengths.end(), [&](unsigned each) {
         return bytes_at(bytes, places(each)) == value;
     });
@@ -104,17 +111,20 @@ std::optional<address> nat64_extract(const prefix& translator, const address& wh
 }
 
 std::vector<prefix> nat64_discover(std::span<const address> answer) {
-    constexpr std::array<address::v4_bytes, 2> well_known{{{192, 0, 0, 170}, {192, 0, 0, 171}}};
+    std::array<bool, well_known_values.size()> usable{};
+    std::transform(well_known_values.begin(), well_known_values.end(), usable.begin(),
+                   [&](const auto& value) { return is_unambiguous(answer, value); });
     std::vector<prefix> found;
     for (const auto& each : answer) {
         if (!each.is_v6()) {
             continue;
         }
-        for (const auto& value : well_known) {
-            const auto made = prefix_before(each, value);
-            if (made && std::find(found.begin(), found.end(), *made) == found.end()) {
-                found.push_back(*made);
-            }
+        const auto first = usable[0] ? prefix_before(each, well_known_values[0]) : std::nullopt;
+        const auto second = usable[1] ? prefix_before(each, well_known_values[1]) : std::nullopt;
+        const auto& made = first ? first : second;
+        const bool one_says = first.has_value() != second.has_value();
+        if (one_says && std::find(found.begin(), found.end(), *made) == found.end()) {
+            found.push_back(*made);
         }
     }
     return found;

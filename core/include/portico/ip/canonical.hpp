@@ -32,8 +32,9 @@ namespace portico::ip {
                                                    const address& which) noexcept;
 
 // The translator prefixes that an answer for ipv4only.arpa shows (RFC 7050 section 3): for each
-// address, the prefix before 192.0.0.170 or 192.0.0.171. An address that has the value more than
-// once, at any octet, says nothing. Each prefix once, in the order first seen.
+// address, the prefix before 192.0.0.170 or 192.0.0.171. A value that some address has twice is
+// left to the other one, and an address with both of them says nothing. Each prefix once, in the
+// order first seen. Time: quadratic in the number of prefixes.
 [[nodiscard]] std::vector<prefix> nat64_discover(std::span<const address> answer);
 
 } // namespace portico::ip
