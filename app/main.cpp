@@ -1,11 +1,13 @@
 // The command line: splits off the program after "--", lets the verbs add themselves, turns parse
 // errors into messages and exit codes.
 
+#include "help.hpp"
 #include "verb.hpp"
 
 #include <algorithm>
 #include <exception>
 #include <iostream>
+#include <memory>
 
 namespace {
 
@@ -20,8 +22,11 @@ int run(std::vector<std::string> arguments) {
         arguments.erase(dashes, arguments.end());
     }
 
-    CLI::App command{"A service on every address of a host; any address of a service.", "portico"};
-    command.set_version_flag("--version", "portico " PORTICO_VERSION);
+    CLI::App command{"a service on every address of a host; any address of a service", "portico"};
+    command.formatter(std::make_shared<portico::app::help_pages>());
+    command.set_help_flag("-h,--help", "show this help");
+    command.set_help_all_flag("--help-all", "show the help of every verb");
+    command.set_version_flag("--version", "portico " PORTICO_VERSION, "show the version");
     portico::app::add_addrs(command, call);
     portico::app::add_plan(command, call);
     command.require_subcommand(1);
@@ -30,7 +35,11 @@ int run(std::vector<std::string> arguments) {
     try {
         command.parse(arguments);
     } catch (const CLI::ParseError& wrong) {
-        return command.exit(wrong) == 0 ? 0 : user_mistake;
+        if (wrong.get_exit_code() == 0) {
+            return command.exit(wrong);
+        }
+        portico::app::explain(std::cerr, command, wrong);
+        return user_mistake;
     }
     return call.exit_code;
 }

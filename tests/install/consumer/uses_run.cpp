@@ -20,7 +20,7 @@ int main() {
 
     run::listen_outcome listening;
     run::dial_outcome dialled;
-    run::async_listen(context.get_executor(), {wish}, portico::deadline::unreachable(),
+    run::async_listen(context.get_executor(), {wish}, portico::deadline::never(),
                       [&](run::listen_outcome done) {
         listening = std::move(done);
         if (!listening.sockets) {
