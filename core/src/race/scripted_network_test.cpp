@@ -45,22 +45,20 @@ public:
 private:
     // Handles the next thing that is due, or several at the same instant, and polls.
     bool step() {
+        const auto wake = race_.poll_deadline();
+        const auto next = soonest();
+        if (wake.is_never() && !next) {
+            return false;
+        }
+        const bool both = next && !wake.is_never() && start_of_time + *next == wake.when();
+        const bool event_first = next && (wake.is_never() || start_of_time + *next < wake.when() ||
+                                          (both && script_.pick(2) == 0));
+        if (!event_first) {
+            return handle_wake(wake);
+        }
         do {
-            const auto wake = race_.poll_deadline();
-            const auto next = soonest();
-            if (wake.is_never() && !next) {
-                return false;
-            }
-            const bool both = next && !wake.is_never() && start_of_time + *next == wake.when();
-            const bool event_first =
-                next && (wake.is_never() || start_of_time + *next < wake.when() ||
-                         (both && script_.pick(2) == 0));
-            if (event_first) {
-                handle_one_of(*next);
-            } else {
-                return handle_wake(wake);
-            }
-        } while (soonest() == now_ && script_.batch());
+            handle_one_of(*next);
+        } while (soonest() == next && script_.batch());
         drain();
         return true;
     }
