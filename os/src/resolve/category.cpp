@@ -1,0 +1,47 @@
+#include "portico/os/resolve.hpp"
+#include "program.hpp"
+
+#include <netdb.h>
+
+namespace portico::os {
+namespace {
+
+std::string missing_message() {
+    std::string text = "the program portico-resolve is missing; looked for";
+    for (const auto& place : resolve_programs()) {
+        text += ' ' + place.path;
+    }
+    return text + "; install it, or set PORTICO_RESOLVE to its path";
+}
+
+class lookup_error_category final : public std::error_category {
+public:
+    [[nodiscard]] const char* name() const noexcept override { return "lookup"; }
+    [[nodiscard]] std::string message(int code) const override {
+        if (code < 0) {
+            return ::gai_strerror(code);
+        }
+        switch (static_cast<lookup_errc>(code)) {
+        case lookup_errc::program_missing:
+            return missing_message();
+        case lookup_errc::program_unusable:
+            return "the given portico-resolve program cannot be started";
+        case lookup_errc::bad_answer:
+            return "portico-resolve ended without a usable answer";
+        }
+        return "unknown lookup error " + std::to_string(code);
+    }
+};
+
+} // namespace
+
+const std::error_category& lookup_category() noexcept {
+    static const lookup_error_category category;
+    return category;
+}
+
+std::error_code make_error_code(lookup_errc code) noexcept {
+    return {static_cast<int>(code), lookup_category()};
+}
+
+} // namespace portico::os
