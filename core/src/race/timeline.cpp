@@ -134,20 +134,21 @@ std::string headline(const report& story, instant end) {
 } // namespace
 
 std::string short_time(duration span) {
+    const auto us = std::max<std::int64_t>(span.count(), 0) / 1000;
+    const auto rounded = [us](std::int64_t unit) { return us / unit + (us % unit * 2 >= unit); };
     const auto tenths = [](std::int64_t count, std::string_view unit) {
         return std::to_string(count / 10) + '.' + std::to_string(count % 10) + std::string{unit};
     };
-    const auto us = std::max<std::int64_t>(span.count(), 0) / 1000;
-    if (us >= 100'000'000) {
-        return std::to_string(us / 1'000'000) + " s";
+    if (rounded(100'000) >= 1000) {
+        return std::to_string(rounded(1'000'000)) + " s";
     }
-    if (us >= 1'000'000) {
-        return tenths(us / 100'000, " s");
+    if (rounded(1000) >= 1000) {
+        return tenths(rounded(100'000), " s");
     }
-    if (us >= 1000 || us < 100) {
-        return std::to_string(us / 1000) + " ms";
+    if (rounded(100) >= 10 || rounded(100) == 0) {
+        return std::to_string(rounded(1000)) + " ms";
     }
-    return tenths(us / 100, " ms");
+    return tenths(rounded(100), " ms");
 }
 
 std::string draw(const report& story, std::string_view title, std::size_t width) {
