@@ -139,9 +139,6 @@ void race::handle_deadline(instant now) {
         return;
     }
     advance(now);
-    if (held_until_ && now_ >= *held_until_) {
-        held_until_.reset();
-    }
     settle();
 }
 
@@ -295,9 +292,7 @@ void race::begin_or_hold(ip::family which) {
         held_until_.reset();
     } else if (!begun_) {
         held_until_ = deadline::after(now_, how_.resolution_delay).when();
-        if (now_ >= *held_until_) {
-            held_until_.reset();
-        }
+        advance(now_); // without a delay there is nothing to hold
     }
     begun_ = true;
 }
@@ -306,6 +301,9 @@ void race::begin_or_hold(ip::family which) {
 
 void race::advance(instant now) noexcept {
     now_ = std::max(now_, now);
+    if (held_until_ && now_ >= *held_until_) {
+        held_until_.reset();
+    }
 }
 
 resolution_report& race::question(ip::family which) {
