@@ -28,6 +28,7 @@ int run(std::vector<std::string> arguments) {
     command.set_help_all_flag("--help-all", "show the help of every verb");
     command.set_version_flag("--version", "portico " PORTICO_VERSION, "show the version");
     portico::app::add_addrs(command, call);
+    portico::app::add_dial(command, call);
     portico::app::add_plan(command, call);
     command.require_subcommand(1);
 

@@ -163,4 +163,9 @@ tl::expected<gathered_facts, inherit_error> gather_facts() {
     return gather_facts(read_listen_environment());
 }
 
+ip::service_table read_services(const fact_sources& from) {
+    const auto text = read_text(from.services);
+    return text ? ip::service_table::from_text(*text) : ip::service_table{};
+}
+
 } // namespace portico::os

@@ -30,4 +30,7 @@ gather_facts(const listen_environment& inherited, const fact_sources& from = {})
 // The same with the real environment.
 [[nodiscard]] tl::expected<gathered_facts, inherit_error> gather_facts();
 
+// The service names of this host alone: /etc/services over the built-in table, or only that.
+[[nodiscard]] ip::service_table read_services(const fact_sources& from = {});
+
 } // namespace portico::os

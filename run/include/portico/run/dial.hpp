@@ -12,36 +12,44 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace portico::run {
 
 // Where and how to connect.
 struct dial_request {
-    std::string host; // a name, an address, or "unix:/path" with no port
-    std::string port; // a number or a service name
+    std::string host; // a name, an address without brackets, or "unix:/path", "unix:@name", "/path"
+    std::string port; // a number from 1 to 65535 or a service name; empty for UNIX sockets
     ip::transport over = ip::transport::tcp;
     std::optional<ip::family> only{};  // -4 or -6
     std::optional<duration> timeout{}; // for the whole dial; unset: as long as the kernel tries
-    duration attempt_delay = std::chrono::milliseconds{250};
-    duration resolution_delay = std::chrono::milliseconds{50};
-    std::optional<ip::endpoint> from{};               // local address; port 0: any
-    std::string interface;                            // SO_BINDTODEVICE; empty: any
-    bool no_delay = true;                             // TCP_NODELAY
+    duration attempt_delay = std::chrono::milliseconds{250};   // RFC 8305 section 5
+    duration resolution_delay = std::chrono::milliseconds{50}; // RFC 8305 section 3
+    std::optional<ip::endpoint> from{}; // local address; only its family is tried; port 0: any
+    std::string interface;              // SO_BINDTODEVICE, and the zone of a bare fe80:: address
+    bool no_delay = true;               // TCP_NODELAY
     std::optional<std::chrono::seconds> dead_after{}; // see os::set_dead_after()
     std::string via; // "socks5://[user:password@]host:port", "http://..."; empty: direct
-    std::shared_ptr<race::memory>
-        memory{}; // what won before, shared between dials; null: nothing is remembered
+    // What won before, shared between dials; null: nothing is remembered.
+    std::shared_ptr<race::memory> memory{};
 };
 
+// How it went. The race is towards the proxy when there is one; UDP sockets and UNIX names have one
+// attempt that ends at once.
 struct dial_outcome {
     os::fd socket; // connected and non-blocking; empty when the dial failed
     ip::any_endpoint local;
     ip::any_endpoint peer;
-    race::report story; // every attempt; the race is towards the proxy when there is one
+    race::report story;
+    std::vector<std::byte> early; // what came right behind the proxy's answer: read it first
     std::optional<error> why{};
+    // For a person, in one line: "example.org:80: connected to ...", every address and its own
+    // error, what the proxy said, or what is wrong with the request and how to write it.
+    std::string text;
 };
 
 namespace detail {

@@ -1,0 +1,237 @@
+// portico dial HOST PORT: connects by a race over all addresses, then pipes stdin and stdout.
+
+#include "dial_view.hpp"
+#include "duration.hpp"
+#include "verb.hpp"
+
+#include "portico/ip/listen_address.hpp"
+#include "portico/race/timeline.hpp"
+#include "portico/run/dial.hpp"
+#include "portico/run/pump.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <iostream>
+#include <memory>
+#include <unistd.h>
+
+namespace portico::app {
+namespace {
+
+struct dial_options {
+    std::vector<std::string> target;
+    bool only_v4 = false;
+    bool only_v6 = false;
+    bool numeric = false;
+    bool udp = false;
+    std::optional<duration> timeout;
+    std::optional<duration> connect_timeout;
+    std::optional<duration> attempt_delay;
+    std::optional<duration> resolution_delay;
+    std::optional<duration> dead_after;
+    std::string from;
+    std::string interface;
+    bool nagle = false;
+    std::string via;
+    bool trace = false;
+    bool as_json = false;
+    bool probe = false;
+    bool verbose = false;
+    bool quiet = false;
+};
+
+int complain(const std::string& text) {
+    std::cerr << "portico: dial: " << text << '\n';
+    return exit_code(side::caller);
+}
+
+// "HOST PORT", "HOST:PORT" or the name of a UNIX socket. False after a complaint.
+bool read_target(const dial_options& asked, run::dial_request& request) {
+    const auto& first = asked.target.front();
+    if (asked.target.size() == 2) {
+        const bool bracketed = first.starts_with('[') && first.ends_with(']');
+        request.host = bracketed ? first.substr(1, first.size() - 2) : first;
+        request.port = asked.target.back();
+        return true;
+    }
+    if (first.starts_with("unix:") || first.starts_with('/')) {
+        request.host = first;
+        return true;
+    }
+    const auto read = ip::parse_listen_address(first);
+    if (!read) {
+        complain("the target is HOST PORT, HOST:PORT or unix:/path\n" +
+                 ip::explain(first, read.error()));
+        return false;
+    }
+    if (const auto* literal = std::get_if<ip::address>(&read->where)) {
+        request.host = ip::to_text(*literal);
+    } else if (const auto* name = std::get_if<ip::host_name>(&read->where)) {
+        request.host = name->name;
+    } else {
+        complain(first + ": that says where to listen, not whom to reach; give HOST PORT, "
+                         "HOST:PORT or unix:/path");
+        return false;
+    }
+    const auto* number = std::get_if<std::uint16_t>(&read->port.value);
+    request.port =
+        number != nullptr ? std::to_string(*number) : std::get<std::string>(read->port.value);
+    return true;
+}
+
+// "ADDR", "[ADDR]" or "ADDR:PORT".
+bool read_from(const std::string& text, run::dial_request& request) {
+    const auto bare =
+        text.starts_with('[') && text.ends_with(']') ? text.substr(1, text.size() - 2) : text;
+    if (const auto address = ip::parse_address(bare)) {
+        request.from = ip::endpoint{*address, 0};
+        return true;
+    }
+    const auto endpoint = ip::parse_endpoint(text);
+    if (!endpoint) {
+        complain("--from takes ADDR, ADDR:PORT or [ADDR]:PORT\n" +
+                 ip::explain(text, endpoint.error()));
+        return false;
+    }
+    request.from = *endpoint;
+    return true;
+}
+
+bool read_options(const dial_options& asked, run::dial_request& request) {
+    if (!read_target(asked, request) || (!asked.from.empty() && !read_from(asked.from, request))) {
+        return false;
+    }
+    if (asked.numeric && !ip::parse_address(request.host) &&
+        request.host.find('/') == std::string::npos) {
+        complain(request.host + ": with -n the host must be an address, not a name");
+        return false;
+    }
+    request.over = asked.udp ? ip::transport::udp : ip::transport::tcp;
+    if (asked.only_v4 || asked.only_v6) {
+        request.only = asked.only_v4 ? ip::family::v4 : ip::family::v6;
+    }
+    request.timeout = asked.connect_timeout ? asked.connect_timeout : asked.timeout;
+    request.attempt_delay = asked.attempt_delay.value_or(request.attempt_delay);
+    request.resolution_delay = asked.resolution_delay.value_or(request.resolution_delay);
+    request.interface = asked.interface;
+    request.no_delay = !asked.nagle;
+    request.via = asked.via;
+    if (asked.dead_after) {
+        request.dead_after = std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
+    }
+    return true;
+}
+
+run::dial_outcome dial(run::dial_request request) {
+    run::dial_outcome outcome;
+    boost::asio::io_context context{1};
+    run::async_dial(context.get_executor(), std::move(request),
+                    [&outcome](run::dial_outcome got) { outcome = std::move(got); });
+    context.run();
+    return outcome;
+}
+
+void show(const dial_options& asked, const run::dial_outcome& outcome, const std::string& title) {
+    if (asked.trace) {
+        std::cerr << race::draw(outcome.story, title) << std::flush;
+    } else if (asked.verbose && !outcome.why) {
+        std::cerr << "portico: dial: " << outcome.text << '\n';
+    }
+    if (asked.as_json) {
+        // Together with the bytes of the connection it would be of no use to anybody.
+        (asked.probe ? std::cout : std::cerr)
+            << boost::json::serialize(outcome_json(outcome, title)) << std::endl;
+    }
+    if (outcome.why && !asked.quiet) {
+        std::cerr << "portico: dial: " << outcome.text << '\n';
+    }
+}
+
+int finish(const dial_options& asked, const run::pump_outcome& went) {
+    if (went.why) {
+        if (!asked.quiet) {
+            std::cerr << "portico: dial: " << to_text(*went.why) << '\n';
+        }
+        return exit_code(went.why->who);
+    }
+    if (went.cut_short && !asked.quiet) {
+        std::cerr << "portico: dial: the peer closed before it had taken all of the input\n";
+    }
+    if (asked.verbose) {
+        std::cerr << "portico: dial: " << went.sent << " bytes sent, " << went.received
+                  << " received\n";
+    }
+    return 0;
+}
+
+int run_dial(const dial_options& asked) {
+    run::dial_request request;
+    if (!read_options(asked, request)) {
+        return exit_code(side::caller);
+    }
+    const auto title = request.port.empty() ? request.host : request.host + " " + request.port;
+    auto outcome = dial(std::move(request));
+    show(asked, outcome, title);
+    if (outcome.why) {
+        return exit_code(outcome.why->who);
+    }
+    if (asked.probe) {
+        if (!asked.as_json && !asked.quiet) {
+            std::cout << outcome.text << '\n';
+        }
+        return 0;
+    }
+    run::pump_options how;
+    how.datagrams = asked.udp;
+    how.early = std::move(outcome.early);
+    how.idle = asked.udp ? std::nullopt : asked.timeout;
+    how.after_input = asked.timeout.value_or(how.after_input);
+    return finish(
+        asked, run::pump(STDIN_FILENO, STDOUT_FILENO, std::move(outcome.socket), std::move(how)));
+}
+
+} // namespace
+
+void add_dial(CLI::App& command, invocation& call) {
+    auto* verb = command.add_subcommand(
+        "dial", "connect to a service on any of its addresses; pipe stdin and stdout");
+    const auto asked = std::make_shared<dial_options>();
+    verb->add_option("target", asked->target, "HOST PORT, HOST:PORT or unix:/path")
+        ->expected(1, 2)
+        ->required()
+        ->type_name("");
+    auto* v4 = verb->add_flag("-4", asked->only_v4, "only IPv4");
+    verb->add_flag("-6", asked->only_v6, "only IPv6")->excludes(v4);
+    verb->add_flag("-n", asked->numeric, "do not resolve: the host must be an address");
+    verb->add_flag("-u,--udp", asked->udp, "UDP: each read of stdin is a datagram");
+    add_duration(*verb, "-w,--timeout", asked->timeout,
+                 "give up after so long without a connection or a byte");
+    add_duration(*verb, "--connect-timeout", asked->connect_timeout,
+                 "give up when not connected after so long");
+    add_duration(*verb, "--attempt-delay", asked->attempt_delay,
+                 "between two attempts; default 250ms, 10ms to 2s");
+    verb->add_option_function<unsigned>(
+        "--happy-eyeballs-timeout-ms",
+        [asked](unsigned ms) { asked->attempt_delay = std::chrono::milliseconds{ms}; },
+        "the same, in milliseconds, as curl has it");
+    add_duration(*verb, "--resolution-delay", asked->resolution_delay,
+                 "wait for IPv6 answers; default 50ms");
+    verb->add_option("--from", asked->from, "local address, with or without a port")
+        ->type_name("ADDR");
+    verb->add_option("--interface", asked->interface, "leave by this interface only")
+        ->type_name("NAME");
+    add_duration(*verb, "--dead-after", asked->dead_after, "give a silent peer up after so long");
+    verb->add_flag("--nagle", asked->nagle, "let small writes wait (no TCP_NODELAY)");
+    verb->add_option("--via", asked->via,
+                     "a proxy: socks5://[user:password@]host:port or http://...")
+        ->type_name("URL");
+    verb->add_flag("--trace", asked->trace, "draw the race on stderr");
+    verb->add_flag("--json", asked->as_json, "the race as JSON: on stdout with -z, else on stderr");
+    verb->add_flag("-z,--probe", asked->probe, "connect, tell how it went, and close");
+    verb->add_flag("-v,--verbose", asked->verbose, "say where it connected and how much was moved");
+    verb->add_flag("-q,--quiet", asked->quiet, "no messages, only the exit code");
+    verb->callback([asked, &call] { call.exit_code = run_dial(*asked); });
+}
+
+} // namespace portico::app

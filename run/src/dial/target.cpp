@@ -1,0 +1,146 @@
+#include "dial/target.hpp"
+
+#include "portico/os/facts.hpp"
+
+#include <charconv>
+
+namespace portico::run {
+namespace {
+
+tl::unexpected<bad_request> refuse(std::string text) {
+    return tl::unexpected{bad_request{
+        error{
+            std::make_error_code(std::errc::invalid_argument), operation::parse, side::caller, {}},
+        std::move(text)}};
+}
+
+bool is_number(std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+tl::expected<std::uint16_t, bad_request> read_port(const std::string& text, ip::transport over) {
+    if (is_number(text)) {
+        unsigned value = 0;
+        const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (wrong != std::errc{} || value == 0 || value > 65535) {
+            return refuse("port " + text + ": a port to dial is a number from 1 to 65535");
+        }
+        return static_cast<std::uint16_t>(value);
+    }
+    if (text.empty()) {
+        return refuse("a port is missing: give a number or a service name after the host");
+    }
+    if (const auto known = os::read_services().port(text, over)) {
+        return *known;
+    }
+    return refuse("port " + text + ": no service of that name over " +
+                  std::string{ip::to_text(over)} + " is known; give its number");
+}
+
+std::optional<ip::unix_name> read_unix(const std::string& host) {
+    const bool marked = host.starts_with("unix:");
+    if (!marked && !host.starts_with('/')) {
+        return std::nullopt;
+    }
+    const auto name = std::string_view{host}.substr(marked ? 5 : 0);
+    return name.starts_with('@') ? ip::unix_name::abstract(name.substr(1))
+                                 : ip::unix_name::path(name);
+}
+
+// "host:port" as it is written: an IPv6 address stands in brackets.
+std::string title_of(const dial_request& request) {
+    const bool bare_v6 = request.host.find(':') != std::string::npos;
+    return (bare_v6 ? "[" + request.host + "]" : request.host) + ":" + request.port;
+}
+
+// A literal address is of one family, and may need a zone.
+tl::expected<void, bad_request> read_host(const dial_request& request, dial_target& target) {
+    auto literal = ip::parse_address(target.host);
+    if (!literal) {
+        if (target.host.find_first_of(":[] \t/") != std::string::npos || target.host.empty()) {
+            return refuse("host '" + target.host + "': " + literal.error().what +
+                          "; an address stands here without brackets");
+        }
+        return {};
+    }
+    if (literal->needs_zone() && literal->zone().empty()) {
+        const auto zone = ip::zone::from_text(request.interface);
+        if (!zone || zone->empty()) {
+            return refuse(target.host + ": a link-local address needs a zone, e.g. " + target.host +
+                          "%eth0");
+        }
+        literal = literal->with_zone(*zone);
+    }
+    target.host = ip::to_text(*literal);
+    target.wants_v4 = target.wants_v4 && literal->is_v4();
+    target.wants_v6 = target.wants_v6 && literal->is_v6();
+    if (!target.wants_v4 && !target.wants_v6) {
+        return refuse(target.host + ": an " + std::string{ip::to_text(literal->family())} +
+                      " address, but only the other family may be used");
+    }
+    return {};
+}
+
+tl::expected<void, bad_request> read_proxy(const dial_request& request, dial_target& target) {
+    auto through = wire::parse_via(request.via);
+    if (!through) {
+        // Not the text itself: it may have a password in it.
+        return refuse("the proxy: " + through.error().what +
+                      (through.error().hint.empty() ? "" : "; " + through.error().hint));
+    }
+    if (request.over == ip::transport::udp) {
+        return refuse("a proxy carries TCP only, not UDP");
+    }
+    auto client = wire::proxy_target::make(request.host, target.port)
+                      .and_then([&](const wire::proxy_target& beyond) {
+                          return wire::proxy_client::make(*through, beyond);
+                      });
+    if (!client) {
+        return tl::unexpected{bad_request{client.error().why, client.error().text}};
+    }
+    target.proxy = std::move(*client);
+    target.title += " via " + wire::to_text(*through);
+    target.host = through->host;
+    target.port = through->port;
+    target.through = std::move(*through);
+    return {};
+}
+
+} // namespace
+
+tl::expected<dial_target, bad_request> read_request(const dial_request& request) {
+    dial_target target;
+    if (request.host.starts_with("unix:") || request.host.starts_with('/')) {
+        target.title = request.host;
+        target.unix_socket = read_unix(request.host);
+        if (!target.unix_socket) {
+            return refuse(request.host + ": the name of a UNIX socket has 1 to 107 bytes");
+        }
+        return target;
+    }
+    const auto port = read_port(request.port, request.over);
+    if (!port) {
+        return tl::unexpected{port.error()};
+    }
+    target.title = title_of(request);
+    target.host = request.host;
+    target.port = *port;
+    const auto only = request.from ? std::optional{request.from->address.family()} : request.only;
+    if (request.from && request.only && *request.only != *only) {
+        return refuse("the local address " + ip::to_text(request.from->address) +
+                      " is not of the only family that may be used");
+    }
+    target.wants_v4 = !only || *only == ip::family::v4;
+    target.wants_v6 = !only || *only == ip::family::v6;
+    if (!request.via.empty()) {
+        if (auto done = read_proxy(request, target); !done) {
+            return tl::unexpected{done.error()};
+        }
+    }
+    if (auto done = read_host(request, target); !done) {
+        return tl::unexpected{done.error()};
+    }
+    return target;
+}
+
+} // namespace portico::run
