@@ -197,7 +197,7 @@ void add_dial(CLI::App& command, invocation& call) {
     auto* verb = command.add_subcommand(
         "dial", "connect to a service on any of its addresses; pipe stdin and stdout");
     const auto asked = std::make_shared<dial_options>();
-    verb->add_option("target", asked->target, "HOST PORT, HOST:PORT or unix:/path")
+    verb->add_option("TARGET", asked->target, "HOST PORT, HOST:PORT or unix:/path")
         ->expected(1, 2)
         ->required()
         ->type_name("");
