@@ -37,7 +37,7 @@ class Help(unittest.TestCase):
 
     def test_every_option_has_a_text(self):
         for verb in verbs():
-            for line in screen(verb, "--help").split("\noptions:\n")[1].split("\n\n")[0].split("\n"):
+            for line in screen(verb, "--help").split("\noptions:\n")[1].split("\n\n")[0].strip("\n").split("\n"):
                 self.assertRegex(line, r"^ {2}.*\S {2,}\S|^ {2}.{28,}$|^ {8,}\S", f"{verb}: {line}")
 
     def test_examples_of_the_help_are_of_its_verbs(self):
