@@ -4,6 +4,8 @@
 #include "help.hpp"
 #include "verb.hpp"
 
+#include "portico/os/fd.hpp"
+
 #include <algorithm>
 #include <exception>
 #include <iostream>
@@ -48,6 +50,7 @@ int run(std::vector<std::string> arguments) {
 } // namespace
 
 int main(int argc, char** argv) {
+    portico::os::keep_standard_descriptors();
     try {
         return run({argv + 1, argv + argc});
     } catch (const std::exception& bug) {

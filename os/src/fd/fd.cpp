@@ -1,5 +1,6 @@
 #include "portico/os/fd.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace portico::os {
@@ -7,6 +8,15 @@ namespace portico::os {
 void fd::reset() noexcept {
     if (raw_ >= 0) {
         ::close(std::exchange(raw_, -1));
+    }
+}
+
+void keep_standard_descriptors() noexcept {
+    for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(number, F_GETFD) < 0) {
+            // open() takes the lowest free number: this one, as those below are open by now.
+            (void)::open("/dev/null", number == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+        }
     }
 }
 

@@ -35,4 +35,9 @@ private:
     int raw_ = -1;
 };
 
+// Opens /dev/null in the place of each of the descriptors 0, 1 and 2 that is closed, so that no
+// socket or file gets one of these numbers and is then taken for stdin, stdout or stderr. Call it
+// first in main().
+void keep_standard_descriptors() noexcept;
+
 } // namespace portico::os
