@@ -1,0 +1,265 @@
+#include "log.hpp"
+
+#include "portico/ip/canonical.hpp"
+#include "portico/os/socket.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+// Text between quotes. The escapes are those that logfmt and JSON have in common; in JSON the
+// backslash of \xNN is escaped itself.
+void append_quoted(std::string& to, std::string_view text, bool json) {
+    to += '"';
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            to += '\\';
+            to += c;
+        } else if (c == '\n') {
+            to += "\\n";
+        } else if (c == '\t') {
+            to += "\\t";
+        } else if (c == '\r') {
+            to += "\\r";
+        } else if (byte < 0x20 || byte >= 0x7f) {
+            to += fmt::format("{}x{:02x}", json ? "\\\\" : "\\", byte);
+        } else {
+            to += c;
+        }
+    }
+    to += '"';
+}
+
+bool is_bare(std::string_view text) {
+    for (const char c : text) {
+        if (c <= ' ' || c >= '\x7f' || c == '"' || c == '=' || c == '\\') {
+            return false;
+        }
+    }
+    return !text.empty();
+}
+
+void append_value(std::string& to, const field& each, bool json) {
+    if (const auto* text = std::get_if<std::string>(&each.value)) {
+        if (!json && is_bare(*text)) {
+            to += *text;
+        } else {
+            append_quoted(to, *text, json);
+        }
+    } else if (const auto* count = std::get_if<std::uint64_t>(&each.value)) {
+        to += fmt::format("{}", *count);
+    } else {
+        to += fmt::format("{:.6f}", std::get<double>(each.value));
+    }
+}
+
+void add_endpoint(fields& to, std::string_view who, const ip::any_endpoint& which) {
+    const std::string prefix = "network." + std::string{who} + '.';
+    if (const auto* at = std::get_if<ip::endpoint>(&which)) {
+        const auto known = ip::canonical(*at);
+        to.push_back({prefix + "address", ip::to_text(known.address)});
+        to.push_back({prefix + "port", std::uint64_t{known.port}});
+    } else if (const auto* name = std::get_if<ip::unix_name>(&which); name && !name->empty()) {
+        to.push_back({prefix + "address", ip::to_text(*name)});
+    }
+}
+
+spdlog::level::level_enum level_of(severity how) {
+    switch (how) {
+    case severity::debug:
+        return spdlog::level::debug;
+    case severity::info:
+        return spdlog::level::info;
+    case severity::warning:
+        return spdlog::level::warn;
+    case severity::error:
+        break;
+    }
+    return spdlog::level::err;
+}
+
+// The priority of syslog(3), as journald reads it.
+class priority_flag final : public spdlog::custom_flag_formatter {
+public:
+    void format(const spdlog::details::log_msg& line, const std::tm&,
+                spdlog::memory_buf_t& to) override {
+        to.push_back(line.level == spdlog::level::err    ? '3'
+                     : line.level == spdlog::level::warn ? '4'
+                     : line.level == spdlog::level::info ? '6'
+                                                         : '7');
+    }
+    [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+        return std::make_unique<priority_flag>();
+    }
+};
+
+std::unique_ptr<spdlog::formatter> formatter_for(const log_settings& settings) {
+    auto made = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc, "\n");
+    made->add_flag<priority_flag>('*');
+    const bool json = settings.format == log_format::json;
+    std::string pattern = settings.journald ? "<%*>" : "";
+    pattern += json ? "{" : "";
+    if (!settings.journald) {
+        pattern += json ? R"("time":"%Y-%m-%dT%H:%M:%S.%eZ",)" : "time=%Y-%m-%dT%H:%M:%S.%eZ ";
+    }
+    pattern += json ? R"("level":"%l",%v})" : "level=%l %v";
+    made->set_pattern(pattern);
+    return made;
+}
+
+// One write(2) a line, and never a SIGPIPE: a stdio sink would raise it when the reader is gone.
+class stderr_sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+public:
+    stderr_sink() {
+        struct stat facts {};
+        may_break_ = ::fstat(STDERR_FILENO, &facts) != 0 || S_ISFIFO(facts.st_mode) ||
+                     S_ISSOCK(facts.st_mode);
+    }
+    // Lines lost since the last call.
+    [[nodiscard]] std::uint64_t take_lost() noexcept {
+        return std::exchange(lost_, std::uint64_t{0});
+    }
+
+private:
+    void sink_it_(const spdlog::details::log_msg& line) override {
+        spdlog::memory_buf_t text;
+        formatter_->format(line, text);
+        auto left = std::as_bytes(std::span{text.data(), text.size()});
+        while (!left.empty()) {
+            const auto done = put(left);
+            if (!done) {
+                lost_ += done.error() == std::errc::resource_unavailable_try_again ? 1U : 0U;
+                return;
+            }
+            left = left.subspan(*done);
+        }
+    }
+    void flush_() override {}
+
+    [[nodiscard]] os::sys_result<std::size_t> put(std::span<const std::byte> bytes) const {
+        if (may_break_) {
+            return os::write(STDERR_FILENO, bytes);
+        }
+        const auto done = ::write(STDERR_FILENO, bytes.data(), bytes.size());
+        if (done >= 0) {
+            return static_cast<std::size_t>(done);
+        }
+        if (errno == EINTR) {
+            return std::size_t{0};
+        }
+        return tl::unexpected{std::error_code{errno, std::system_category()}};
+    }
+
+    bool may_break_ = true;
+    std::uint64_t lost_ = 0;
+};
+
+} // namespace
+
+bool stderr_is_journald() noexcept {
+    const char* named = std::getenv("JOURNAL_STREAM");
+    struct stat facts {};
+    if (named == nullptr || ::fstat(STDERR_FILENO, &facts) != 0) {
+        return false;
+    }
+    const char* end = named + std::strlen(named);
+    unsigned long long device = 0;
+    unsigned long long inode = 0;
+    const auto first = std::from_chars(named, end, device);
+    if (first.ec != std::errc{} || first.ptr == end || *first.ptr != ':') {
+        return false;
+    }
+    const auto second = std::from_chars(first.ptr + 1, end, inode);
+    return second.ec == std::errc{} && second.ptr == end && device == facts.st_dev &&
+           inode == facts.st_ino;
+}
+
+void add_endpoints(fields& to, ip::transport over, const ip::any_endpoint& local,
+                   const ip::any_endpoint& peer) {
+    const auto* at = std::get_if<ip::endpoint>(&local);
+    to.push_back({"network.transport", at ? std::string{ip::to_text(over)} : "unix"});
+    if (at != nullptr) {
+        to.push_back({"network.type", ip::canonical(at->address).is_v6() ? "ipv6" : "ipv4"});
+    }
+    add_endpoint(to, "peer", peer);
+    add_endpoint(to, "local", local);
+}
+
+void add_error(fields& to, const error& why) {
+    const char* name = why.code.category() == std::system_category()
+                           ? ::strerrorname_np(why.code.value())
+                           : nullptr;
+    to.push_back({"error.type", name != nullptr ? std::string{name} : why.code.message()});
+    to.push_back({"error.message", portico::to_text(why)});
+}
+
+void add_duration(fields& to, duration lasted) {
+    to.push_back({"duration", std::chrono::duration<double>{lasted}.count()});
+}
+
+std::string to_logfmt(std::string_view what, const fields& with) {
+    std::string line = "msg=";
+    append_value(line, {"msg", std::string{what}}, false);
+    for (const auto& each : with) {
+        line += ' ' + each.name + '=';
+        append_value(line, each, false);
+    }
+    return line;
+}
+
+std::string to_json_members(std::string_view what, const fields& with) {
+    std::string line = "\"msg\":";
+    append_quoted(line, what, true);
+    for (const auto& each : with) {
+        line += ",\"" + each.name + "\":";
+        append_value(line, each, true);
+    }
+    return line;
+}
+
+struct event_log::state {
+    explicit state(const log_settings& settings)
+        : sink{std::make_shared<stderr_sink>()}, logger{"portico", sink} {
+        logger.set_formatter(formatter_for(settings));
+        logger.set_level(level_of(settings.least));
+    }
+    std::shared_ptr<stderr_sink> sink;
+    spdlog::logger logger;
+};
+
+event_log::event_log(log_settings settings)
+    : settings_{settings}, state_{std::make_unique<state>(settings)} {}
+
+event_log::~event_log() = default;
+
+void event_log::write(severity how, std::string_view what, const fields& with) {
+    if (!wants(how)) {
+        return;
+    }
+    const auto text = [this](std::string_view event, const fields& attributes) {
+        return settings_.format == log_format::json ? to_json_members(event, attributes)
+                                                    : to_logfmt(event, attributes);
+    };
+    if (const auto lost = state_->sink->take_lost(); lost != 0) {
+        state_->logger.log(spdlog::level::err,
+                           spdlog::string_view_t{text("log lines were lost", {{"lines", lost}})});
+    }
+    state_->logger.log(level_of(how), spdlog::string_view_t{text(what, with)});
+}
+
+} // namespace portico::app
