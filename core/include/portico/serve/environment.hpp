@@ -1,0 +1,59 @@
+// What a program that serves a connection finds in its environment: UCSPI-1996 and RFC 3875 names.
+#pragma once
+
+#include "portico/ip/any_endpoint.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portico::serve {
+
+// Who is at the other end of a UNIX socket (SO_PEERCRED in unix(7)).
+struct peer_process {
+    std::uint32_t user = 0;
+    std::uint32_t group = 0;
+    std::int32_t pid = 0; // 0: in another PID namespace
+};
+
+// One connection, as its program is told of it.
+struct connection_facts {
+    ip::any_endpoint local;
+    ip::any_endpoint peer;
+    // How many connections this peer's address has here now, this one among them.
+    std::uint64_t from_peer = 1;
+    std::optional<peer_process> process{}; // of a UNIX socket
+};
+
+struct variable {
+    std::string name;
+    std::string value;
+
+    friend bool operator==(const variable&, const variable&) = default;
+};
+
+// The variables of a connection, from canonical addresses: who came in over IPv4 is told an IPv4
+// address, whatever socket took it.
+//
+// TCP: PROTO=TCP TCPLOCALIP TCPLOCALPORT TCPREMOTEIP TCPREMOTEPORT TCPREMOTEHOST TCPCONNNUM,
+// SERVER_ADDR SERVER_PORT REMOTE_ADDR REMOTE_PORT REMOTE_HOST (RFC 3875 section 4.1). No name is
+// looked up, so both hosts are the address, as RFC 3875 section 4.1.9 has it. An IPv6 address has
+// its zone if it needs one, and no brackets.
+// UNIX: PROTO=UNIX UNIXLOCALPATH UNIXREMOTEPATH UNIXREMOTEEUID UNIXREMOTEEGID UNIXREMOTEPID, as far
+// as known. An abstract name begins with '@', and its zero bytes are written as '@', too.
+[[nodiscard]] std::vector<variable> variables_of(const connection_facts& connection);
+
+// Whether a variable that we were started with must not reach a program: it would tell of another
+// connection (those above, TCP6*, SSL*, IPC*, SOCAT_*, NCAT_*) or speak to our manager
+// (LISTEN_FDS, NOTIFY_SOCKET, WATCHDOG_USEC and their kin).
+[[nodiscard]] bool misleads(std::string_view name) noexcept;
+
+// The whole environment of a program, "NAME=VALUE" each: what we were started with, less what
+// misleads or cannot be a variable, then variables_of(). Time: linear.
+[[nodiscard]] std::vector<std::string> program_environment(std::span<const std::string> inherited,
+                                                           const connection_facts& connection);
+
+} // namespace portico::serve
