@@ -47,7 +47,7 @@ struct variable {
 [[nodiscard]] std::vector<variable> variables_of(const connection_facts& connection);
 
 // Whether a variable that we were started with must not reach a program: it would tell of another
-// connection (those above, TCP6*, SSL*, IPC*, SOCAT_*, NCAT_*) or speak to our manager
+// connection (those above, TCP6*, IPCREMOTE*, SOCAT_*, NCAT_* ...) or speak to our manager
 // (LISTEN_FDS, NOTIFY_SOCKET, WATCHDOG_USEC and their kin).
 [[nodiscard]] bool misleads(std::string_view name) noexcept;
 
