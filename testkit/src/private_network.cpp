@@ -1,9 +1,12 @@
 #include "portico/testkit/private_network.hpp"
 
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <regex>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -59,7 +62,9 @@ void reexecute_in_private_network(int argc, char** argv) {
     if (only_lists_tests(argc, argv)) {
         return;
     }
-    if (std::getenv(mark) != nullptr) {
+    // unshare(1) keeps the process number, so a mark that was inherited from somebody else shows.
+    const auto self = std::to_string(::getpid());
+    if (const char* inside = std::getenv(mark); inside != nullptr && inside == self) {
         refusal.clear();
         must_run("ip link set lo up");
         return;
@@ -79,7 +84,7 @@ void reexecute_in_private_network(int argc, char** argv) {
         raw.push_back(word.data());
     }
     raw.push_back(nullptr);
-    ::setenv(mark, "1", 1);
+    ::setenv(mark, self.c_str(), 1);
     ::execvp(raw[0], raw.data());
     ::unsetenv(mark);
     refusal = std::string{"unshare could not be run: "} + std::strerror(errno);
@@ -141,6 +146,28 @@ void replace_file(const std::filesystem::path& file, std::string_view text) {
     }
 }
 
+packet_drop::packet_drop(const std::string& match, hook where) {
+    static std::atomic<unsigned> made{0};
+    table_ = "portico_drop_" + std::to_string(made++);
+    const std::string hook_name = where == hook::input ? "input" : "output";
+    must_run("nft 'add table inet " + table_ + "; add chain inet " + table_ +
+             " dropped { type filter hook " + hook_name + " priority 0; }; add rule inet " +
+             table_ + " dropped " + match + " counter drop'");
+}
+
+packet_drop::~packet_drop() {
+    static_cast<void>(run_command("nft delete table inet " + table_));
+}
+
+std::uint64_t packet_drop::count() const {
+    const auto listed = run_command("nft list table inet " + table_);
+    std::smatch found;
+    if (!std::regex_search(listed.output, found, std::regex{"counter packets ([0-9]+)"})) {
+        throw std::runtime_error{"nft says nothing of " + table_ + ": " + listed.output};
+    }
+    return std::stoull(found[1]);
+}
+
 peer_network::peer_network(std::string here, std::string there) {
     // The holder makes the other namespace, says so on one pipe, and keeps it until the other
     // pipe ends: also when this program crashes.
@@ -197,7 +224,11 @@ void peer_network::must_run(const std::string& command) const {
 }
 
 std::vector<std::string> peer_network::prefix() const {
-    return {"nsenter", "--net=/proc/" + std::to_string(holder_) + "/ns/net", "--"};
+    return {"nsenter", "--net=" + path(), "--"};
+}
+
+std::string peer_network::path() const {
+    return "/proc/" + std::to_string(holder_) + "/ns/net";
 }
 
 } // namespace portico::testkit

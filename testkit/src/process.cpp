@@ -13,7 +13,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,6 +75,9 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
         const rlimit limit{*how.descriptor_limit, *how.descriptor_limit};
         ::setrlimit(RLIMIT_NOFILE, &limit);
     }
+    // A group of its own, so that what it starts ends with it.
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -98,6 +104,9 @@ process::process(std::vector<std::string> argv, const process_options& how) {
     if (!how.stdin_from.empty()) {
         ::close(in[0]);
         in[0] = ::open(how.stdin_from.c_str(), O_RDONLY | O_CLOEXEC);
+        if (in[0] < 0) {
+            throw std::runtime_error{"cannot read " + how.stdin_from + ": " + std::strerror(errno)};
+        }
     }
     const auto out = make_pipe();
     const auto err = make_pipe();
@@ -112,64 +121,78 @@ process::process(std::vector<std::string> argv, const process_options& how) {
     in_ = in[1];
     out_pipe_ = out[0];
     err_pipe_ = err[0];
+    if (pid_ < 0) {
+        throw std::runtime_error{std::string{"fork: "} + std::strerror(errno)};
+    }
     int why = 0;
     const auto told = ::read(failed[0], &why, sizeof why);
     ::close(failed[0]);
-    reader_ = std::thread{[this] { read_all(); }};
-    if (pid_ < 0 || told > 0) {
-        wait();
-        reader_.join();
+    if (told > 0) {
+        ::waitpid(pid_, nullptr, 0);
+        for (const int end : {in_, out_pipe_, err_pipe_}) {
+            ::close(end);
+        }
         throw std::runtime_error{"cannot start " + *path + ": " + std::strerror(why)};
     }
+    end_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+    stop_ = ::eventfd(0, EFD_CLOEXEC);
+    reader_ = std::thread{[this] { read_all(); }};
 }
 
 process::~process() {
     close_stdin();
-    if (!status_) {
-        ::kill(pid_, SIGKILL);
-        int raw = 0;
-        ::waitpid(pid_, &raw, 0);
-    }
-    if (reader_.joinable()) {
-        {
-            // A grandchild may hold the pipes open: the reader must not wait for it.
-            const std::lock_guard guard{lock_};
-            ended_ = true;
-        }
-        reader_.join();
-    }
-    for (const int end : {out_pipe_, err_pipe_}) {
+    ::kill(-pid_, SIGKILL); // also what it started and left behind
+    ::waitpid(pid_, nullptr, 0);
+    const std::uint64_t one = 1;
+    static_cast<void>(!::write(stop_, &one, sizeof one));
+    reader_.join();
+    for (const int end : {out_pipe_, err_pipe_, end_, stop_}) {
         ::close(end);
     }
 }
 
-void process::read_all() {
-    std::array<pollfd, 2> watched{pollfd{out_pipe_, POLLIN, 0}, pollfd{err_pipe_, POLLIN, 0}};
+bool process::take(int from, std::string& into) {
     std::array<char, 65536> part{};
-    while (watched[0].fd >= 0 || watched[1].fd >= 0) {
-        // The pause is for the destructor alone, which cannot wake poll().
-        ::poll(watched.data(), watched.size(), 50);
-        for (std::size_t i = 0; i < watched.size(); ++i) {
-            if (watched[i].fd < 0 || watched[i].revents == 0) {
-                continue;
-            }
-            const auto size = ::read(watched[i].fd, part.data(), part.size());
-            if (size <= 0) {
-                watched[i].fd = -1;
-                continue;
-            }
-            const std::lock_guard guard{lock_};
-            (i == 0 ? out_ : err_).append(part.data(), static_cast<std::size_t>(size));
-            changed_.notify_all();
-        }
-        const std::lock_guard guard{lock_};
-        if (ended_) {
-            return;
-        }
+    const auto size = ::read(from, part.data(), part.size());
+    if (size <= 0) {
+        return false;
     }
     const std::lock_guard guard{lock_};
-    ended_ = true;
+    into.append(part.data(), static_cast<std::size_t>(size));
     changed_.notify_all();
+    return true;
+}
+
+// The program's own end counts, not the end of the pipes: what it has started and left behind may
+// hold them open. They are read on all the same, until the destructor says stop.
+void process::read_all() {
+    enum { out, err, end, stop };
+    std::array<pollfd, 4> watched{pollfd{out_pipe_, POLLIN, 0}, pollfd{err_pipe_, POLLIN, 0},
+                                  pollfd{end_, POLLIN, 0}, pollfd{stop_, POLLIN, 0}};
+    for (;;) {
+        ::poll(watched.data(), watched.size(), -1);
+        if (watched[stop].revents != 0) {
+            return;
+        }
+        bool more = false;
+        for (const auto each : {out, err}) {
+            if (watched[each].revents == 0) {
+                continue;
+            }
+            if (take(watched[each].fd, each == out ? out_ : err_)) {
+                more = true;
+            } else {
+                watched[each].fd = -1;
+            }
+        }
+        // A turn without output after the end: the pipes hold nothing of what it wrote.
+        if (watched[end].revents != 0 && !more) {
+            watched[end].fd = -1;
+            const std::lock_guard guard{lock_};
+            ended_ = true;
+            changed_.notify_all();
+        }
+    }
 }
 
 void process::write_stdin(std::string_view text) {
@@ -232,25 +255,18 @@ std::optional<std::string> process::wait_for_err(const std::string& pattern) {
 }
 
 void process::signal(int number) const {
-    if (!status_) {
-        ::kill(pid_, number);
-    }
+    ::kill(pid_, number);
 }
 
 int process::wait() {
-    if (status_) {
-        return *status_;
+    std::unique_lock guard{lock_};
+    if (!changed_.wait_for(guard, safety_net, [this] { return ended_; })) {
+        return -1;
     }
-    {
-        std::unique_lock guard{lock_};
-        if (!changed_.wait_for(guard, safety_net, [this] { return ended_; })) {
-            return -1;
-        }
-    }
-    int raw = 0;
-    ::waitpid(pid_, &raw, 0);
-    status_ = WIFSIGNALED(raw) ? 128 + WTERMSIG(raw) : WEXITSTATUS(raw);
-    return *status_;
+    // It stays unreaped, so that its number, and its group's, is nobody else's before we kill it.
+    siginfo_t seen{};
+    ::waitid(P_PID, static_cast<id_t>(pid_), &seen, WEXITED | WNOWAIT);
+    return seen.si_code == CLD_EXITED ? seen.si_status : 128 + seen.si_status;
 }
 
 std::optional<std::string> find_program(std::string_view name) {

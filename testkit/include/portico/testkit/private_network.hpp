@@ -1,6 +1,7 @@
 // A network, and files under /etc, that belong to one test program alone.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -39,6 +40,27 @@ void set_sysctl(std::string_view name, std::string_view value);
 // !private_network_refusal().
 void replace_file(const std::filesystem::path& file, std::string_view text);
 
+// Drops the packets that match an nftables expression, without a word to the sender, as long as it
+// lives: `packet_drop gone{"ip6 daddr 2001:db8::1"};`
+class packet_drop {
+public:
+    // Coming in is where a black hole belongs: a packet that is dropped going out is an error to
+    // whoever sends it.
+    enum class hook { input, output };
+
+    // Throws std::runtime_error. Precondition: !private_network_refusal().
+    explicit packet_drop(const std::string& match, hook where = hook::input);
+    packet_drop(const packet_drop&) = delete;
+    packet_drop& operator=(const packet_drop&) = delete;
+    ~packet_drop();
+
+    // How many it has dropped.
+    [[nodiscard]] std::uint64_t count() const;
+
+private:
+    std::string table_;
+};
+
 // A second host: another network namespace, joined to this one by a veth cable.
 //
 //   this network  [here] ======== [there]  peer network
@@ -57,6 +79,8 @@ public:
     void must_run(const std::string& command) const;
     // The prefix that runs a program over there: {"nsenter", "--net=/proc/PID/ns/net", "--"}.
     [[nodiscard]] std::vector<std::string> prefix() const;
+    // The file that stands for the namespace, for setns(2): "/proc/PID/ns/net".
+    [[nodiscard]] std::string path() const;
 
 private:
     pid_t holder_ = -1;

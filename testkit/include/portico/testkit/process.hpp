@@ -25,8 +25,9 @@ struct process_options {
 
 // One running program. Its stdout and stderr are read all the time, so that it never blocks on
 // them. Waiting ends after a safety net of 60 s, which only a failing test reaches. The destructor
-// kills it, by pid, and reaps it. Threads: one reader of its own per process; the member functions
-// are for one thread.
+// kills it and what it started (its process group), and reaps it. Threads: one reader of its own
+// per process; the member functions are for one thread, which must outlive the program: Linux kills
+// it at that thread's end, so that nothing is left over when a test crashes.
 class process {
 public:
     // argv[0] is looked up in PATH. Throws std::runtime_error when it cannot be started.
@@ -51,14 +52,15 @@ public:
     [[nodiscard]] std::optional<std::string> wait_for_err(const std::string& pattern);
 
     void signal(int number) const;
-    // Waits for its end and for the end of its output. Exit code, 128 + signal, or -1 from the
-    // safety net.
+    // Waits for its end and for all that it wrote, but not for what it has left running. Exit code,
+    // 128 + signal, or -1 from the safety net.
     int wait();
 
 private:
     [[nodiscard]] std::optional<std::string> wait_for(const std::string& stream,
                                                       const std::string& pattern);
     void read_all();
+    bool take(int from, std::string& into);
 
     static constexpr std::chrono::seconds safety_net{60};
 
@@ -66,12 +68,13 @@ private:
     int in_ = -1;
     int out_pipe_ = -1;
     int err_pipe_ = -1;
-    std::optional<int> status_{};
+    int end_ = -1;  // a pidfd: readable once it has ended
+    int stop_ = -1; // an eventfd, for the reader
     mutable std::mutex lock_;
     std::condition_variable changed_;
     std::string out_;
     std::string err_;
-    bool ended_ = false; // both pipes are at their end
+    bool ended_ = false; // and all that it wrote is here
     std::thread reader_;
 };
 
