@@ -1,0 +1,42 @@
+#include "dial_target.hpp"
+
+#include "portico/ip/listen_address.hpp"
+#include "portico/os/facts.hpp"
+
+namespace portico::app {
+
+tl::expected<run::dial_request, std::string> parse_dial_target(std::string_view text) {
+    const auto read = ip::parse_listen_address(text);
+    if (!read) {
+        return tl::unexpected{"the target is HOST:PORT or unix:/path\n" +
+                              ip::explain(text, read.error())};
+    }
+    run::dial_request made;
+    if (const auto* file = std::get_if<ip::unix_name>(&read->where)) {
+        made.host = ip::to_text(*file);
+        return made;
+    }
+    if (const auto* literal = std::get_if<ip::address>(&read->where)) {
+        made.host = ip::to_text(*literal);
+    } else if (const auto* name = std::get_if<ip::host_name>(&read->where)) {
+        made.host = name->name;
+    } else {
+        return tl::unexpected{std::string{text} +
+                              ": that says where to listen, not whom to reach; give HOST:PORT or "
+                              "unix:/path"};
+    }
+    const auto* number = std::get_if<std::uint16_t>(&read->port.value);
+    if (number != nullptr && *number == 0) {
+        return tl::unexpected{std::string{text} +
+                              ": port 0 cannot be reached; give the port of the service"};
+    }
+    const auto* service = std::get_if<std::string>(&read->port.value);
+    if (service != nullptr && !os::read_services().port(*service, ip::transport::tcp)) {
+        return tl::unexpected{std::string{text} + ": there is no TCP service called " + *service +
+                              "; give the number of its port"};
+    }
+    made.port = service != nullptr ? *service : std::to_string(*number);
+    return made;
+}
+
+} // namespace portico::app

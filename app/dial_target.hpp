@@ -1,0 +1,16 @@
+// Whom to dial, as one text.
+#pragma once
+
+#include "portico/run/dial.hpp"
+
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+
+namespace portico::app {
+
+// Reads "HOST:PORT", "[ADDRESS]:PORT", "unix:/path", "unix:@name" or "/path" into the host and port
+// of a request. The error says in full what is wrong, where, and how to write it.
+[[nodiscard]] tl::expected<run::dial_request, std::string> parse_dial_target(std::string_view text);
+
+} // namespace portico::app
