@@ -104,7 +104,8 @@ void list_services(std::ostream& to) {
         to << "      " << each.name << std::string(18 - std::string_view{each.name}.size(), ' ')
            << each.description << '\n';
     }
-    to << "      -- PROGRAM ARG... run a program for each connection\n";
+    to << "      --to HOST:PORT    relay each connection to another service\n"
+          "      -- PROGRAM ARG... run a program for each connection\n";
 }
 
 // Whether there is exactly one service; explains it when not.
@@ -196,6 +197,9 @@ tl::expected<service_choice, std::string> read_service(const listen_options& ask
 std::unique_ptr<run::stream_service> make_service(const listen_options& asked,
                                                   const service_choice& choice,
                                                   const asio::any_io_executor& executor) {
+    if (choice.relay) {
+        return run::make_relay_service(executor, *choice.relay);
+    }
     if (!choice.which) {
         return run::make_program_service(executor, choice.program);
     }
@@ -383,8 +387,10 @@ void listen_run::handle_end(const run::connection_end& end) {
         fields what{{"connection", end.number}};
         add_endpoints(what, ip::transport::tcp, end.local, end.peer);
         add_duration(what, end.lasted);
-        what.push_back({"received", end.received});
-        what.push_back({"sent", end.sent});
+        if (choice_.which || choice_.relay) { // a program's bytes do not come by here
+            what.push_back({"received", end.received});
+            what.push_back({"sent", end.sent});
+        }
         if (end.exit_status) {
             what.push_back({"process.exit.code", static_cast<std::uint64_t>(*end.exit_status)});
         }
@@ -548,6 +554,8 @@ void add_listen(CLI::App& command, invocation& call) {
     for (std::size_t i = 0; i < builtin_flags.size(); ++i) {
         verb->add_flag(builtin_flags[i].name, asked->chosen[i], builtin_flags[i].description);
     }
+    verb->add_option("--to", asked->to, "relay each connection to this service")
+        ->type_name("HOST:PORT");
     verb->add_option("--max-connections", asked->max_connections,
                      "while there are so many, further clients wait; default 1000")
         ->check(CLI::Range(1, 1'000'000));
@@ -556,6 +564,10 @@ void add_listen(CLI::App& command, invocation& call) {
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 50));
     add_duration(*verb, "-w,--timeout", asked->timeout,
                  "how long names of ADDR may take to resolve; default 10s");
+    add_duration(*verb, "--connect-timeout", asked->connect_timeout,
+                 "--to: how long to try all addresses of the target; default 30s");
+    add_duration(*verb, "--dead-after", asked->dead_after,
+                 "--to: give up a side that does not answer for so long");
     auto* quiet = verb->add_flag("-q,--quiet", asked->quiet, "log errors only");
     verb->add_flag("-v,--verbose", asked->verbose, "log more: also the start of connections")
         ->excludes(quiet);
@@ -569,6 +581,7 @@ void add_listen(CLI::App& command, invocation& call) {
                  "  portico listen :7 --echo            both families\n"
                  "  portico listen localhost:0 --hello  both loopbacks, any one port\n"
                  "  portico listen [::]:13 --daytime --udp\n"
+                 "  portico listen :8080 --to example.org:80\n"
                  "  portico listen unix:/tmp/s -- cat");
     verb->callback([asked, &call] {
         asked->program = call.program;
