@@ -1,0 +1,54 @@
+// Any bytes as the answer of portico-resolve: what is accepted is bounded, of the asked family, and
+// written down again reads back as the same.
+
+#include "portico/os/resolve.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+
+using namespace portico;
+
+namespace {
+
+void demand(bool holds) {
+    if (!holds) {
+        std::abort();
+    }
+}
+
+std::string write_down(const os::lookup_answer& answer) {
+    std::string text = "portico-resolve 1\n";
+    for (const auto& each : answer.addresses) {
+        text += "address " + ip::to_text(each) + '\n';
+    }
+    if (answer.dropped != 0) {
+        text += "dropped " + std::to_string(answer.dropped) + '\n';
+    }
+    return text + "end\n";
+}
+
+void read_as(std::string_view text, ip::family which) {
+    const auto answer = os::parse_lookup_answer(text, which);
+    if (!answer) {
+        demand(answer.error().op == operation::resolve && answer.error().code);
+        return;
+    }
+    const auto& found = answer->addresses;
+    demand(!found.empty() && found.size() <= 512);
+    demand(std::all_of(found.begin(), found.end(),
+                       [which](const auto& each) { return each.family() == which; }));
+    if (answer->dropped <= UINT32_MAX) { // several lines may add up to more than one can say
+        demand(os::parse_lookup_answer(write_down(*answer), which) == *answer);
+    }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view text{reinterpret_cast<const char*>(data), size};
+    read_as(text, ip::family::v4);
+    read_as(text, ip::family::v6);
+    (void)os::answer_without_asking(text, ip::family::v6);
+    return 0;
+}
