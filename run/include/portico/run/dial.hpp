@@ -8,6 +8,7 @@
 #include "portico/race/memory.hpp"
 #include "portico/race/race.hpp"
 #include "portico/run/completion.hpp"
+#include "portico/run/stream.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -30,10 +31,10 @@ struct dial_request {
     duration attempt_delay = std::chrono::milliseconds{250};   // RFC 8305 section 5
     duration resolution_delay = std::chrono::milliseconds{50}; // RFC 8305 section 3
     std::optional<ip::endpoint> from{}; // local address; only its family is tried; port 0: any
-    std::string interface;              // SO_BINDTODEVICE, and the zone of a bare fe80:: address
+    std::string interface {};           // SO_BINDTODEVICE, and the zone of a bare fe80:: address
     bool no_delay = true;               // TCP_NODELAY
     std::optional<std::chrono::seconds> dead_after{}; // see os::set_dead_after()
-    std::string via; // "socks5://[user:password@]host:port", "http://..."; empty: direct
+    std::string via{}; // "socks5://[user:password@]host:port", "http://..."; empty: direct
     // What won before, shared between dials; null: nothing is remembered.
     std::shared_ptr<race::memory> memory{};
 };

@@ -7,10 +7,10 @@
 #include "portico/os/listening.hpp"
 #include "portico/plan/plan.hpp"
 #include "portico/run/completion.hpp"
+#include "portico/run/stream.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -22,9 +22,6 @@
 namespace portico::run {
 
 namespace asio = boost::asio;
-
-// A connected stream of any family: TCP over IPv4 or IPv6, or UNIX.
-using stream = asio::generic::stream_protocol::socket;
 
 // One open socket of a listener.
 struct bound_socket {
