@@ -70,11 +70,14 @@ std::string two_columns(const std::vector<entry>& entries, std::size_t widest) {
     return out;
 }
 
-// "SECONDS" of "SECONDS:FLOAT in [0.001 - 86400]"; a range is in the message when it is not kept.
+// What an author called the value, or CLI11's name of its type, behind which it puts the range.
 std::string value_name(const CLI::Option& option) {
     const std::string type = option.get_type_name();
-    const std::string name = type.substr(0, type.find(':'));
-    return name == "FLOAT" || name == "INT" || name == "UINT" ? "NUMBER" : name;
+    const std::string first = type.substr(0, type.find(':'));
+    if (first == "FLOAT" || first == "INT" || first == "UINT") {
+        return "NUMBER";
+    }
+    return first == "TEXT" ? first : type;
 }
 
 std::string option_names(const CLI::Option& option) {
