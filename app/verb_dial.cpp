@@ -102,8 +102,8 @@ bool read_options(const dial_options& asked, run::dial_request& request) {
     if (!read_target(asked, request) || (!asked.from.empty() && !read_from(asked.from, request))) {
         return false;
     }
-    if (asked.numeric && !ip::parse_address(request.host) &&
-        request.host.find('/') == std::string::npos) {
+    const bool is_unix = request.host.starts_with("unix:") || request.host.starts_with('/');
+    if (asked.numeric && !is_unix && !ip::parse_address(request.host)) {
         complain(request.host + ": with -n the host must be an address, not a name");
         return false;
     }

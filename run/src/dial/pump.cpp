@@ -16,6 +16,9 @@
 namespace portico::run {
 namespace {
 
+// What UDP over IPv4 carries: 65,535 bytes of packet without both headers (RFC 768, RFC 791).
+constexpr std::size_t largest_datagram = 65'507;
+
 // Bytes on their way in one direction: read only when all were written, so that a slow writer holds
 // the reader back. 64 KiB is also the largest datagram.
 class queue {
@@ -40,9 +43,9 @@ private:
 class pumping {
 public:
     pumping(int in, int out, os::fd socket, pump_options how)
-        : in_{in}, out_{out}, socket_{std::move(socket)}, how_{std::move(how)}, interactive_{
-                                                                                    ::isatty(in) ==
-                                                                                    1} {}
+        : in_{in}, out_{out}, socket_{std::move(socket)},
+          peer_{os::getpeername(socket_.raw()).value_or(ip::any_endpoint{})}, how_{std::move(how)},
+          interactive_{::isatty(in) == 1} {}
 
     pump_outcome run();
 
@@ -61,14 +64,14 @@ private:
     void handle_send_failure(std::error_code why);
     void write_early();
     void fail(std::error_code why, operation op, side who) {
-        told_.why =
-            error{why, op, who, os::getpeername(socket_.raw()).value_or(ip::any_endpoint{})};
+        told_.why = error{why, op, who, peer_};
     }
     void moved() { last_ = os::now(); }
 
     int in_;
     int out_;
     os::fd socket_;
+    ip::any_endpoint peer_; // asked for at once: a socket that was reset no longer knows it
     pump_options how_;
     bool interactive_;
     queue up_;   // in -> socket
@@ -141,7 +144,8 @@ void pumping::turn() {
 }
 
 void pumping::read_input() {
-    const auto size = os::read(in_, up_.room());
+    const auto room = how_.datagrams ? up_.room().first(largest_datagram) : up_.room();
+    const auto size = os::read(in_, room);
     if (!size && size.error().value() == EAGAIN) {
         return; // somebody else made it non-blocking
     }

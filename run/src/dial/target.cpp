@@ -7,6 +7,10 @@
 namespace portico::run {
 namespace {
 
+// What os::set_dead_after() takes.
+constexpr std::chrono::seconds shortest_dead_after{1};
+constexpr std::chrono::seconds longest_dead_after{2'147'483};
+
 tl::unexpected<bad_request> refuse(std::string text) {
     return tl::unexpected{bad_request{
         error{
@@ -117,6 +121,11 @@ tl::expected<dial_target, bad_request> read_request(const dial_request& request)
             return refuse(request.host + ": the name of a UNIX socket has 1 to 107 bytes");
         }
         return target;
+    }
+    if (request.dead_after &&
+        (*request.dead_after < shortest_dead_after || *request.dead_after > longest_dead_after)) {
+        return refuse("dead-after " + std::to_string(request.dead_after->count()) +
+                      "s: the limit is from 1 to 2147483 seconds");
     }
     const auto port = read_port(request.port, request.over);
     if (!port) {

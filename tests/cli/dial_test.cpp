@@ -1,0 +1,377 @@
+// portico dial as its users see it, against programs that nobody here wrote.
+
+#include "portico/os/socket.hpp"
+#include "portico/testkit/process.hpp"
+
+#include "private_network_test.hpp"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <thread>
+#include <unistd.h>
+
+namespace portico {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+using testkit::process;
+using testkit::run_command;
+
+const std::string command = PORTICO_COMMAND;
+
+std::uint16_t port_of(const os::fd& socket) {
+    return std::get<ip::endpoint>(os::getsockname(socket.raw()).value()).port;
+}
+
+// A peer in this program, for what socat cannot be told to do. Its sockets block.
+class peer_here {
+public:
+    peer_here() {
+        const ip::endpoint any{ip::address::loopback(ip::family::v4), 0};
+        listener_ = os::socket(any, ip::transport::tcp).value();
+        EXPECT_TRUE(os::bind(listener_, any) && os::listen(listener_, 8));
+        ::fcntl(listener_.raw(), F_SETFL, 0);
+    }
+
+    [[nodiscard]] std::string port() const { return std::to_string(port_of(listener_)); }
+
+    [[nodiscard]] os::fd accept() {
+        auto got = os::accept4(listener_.raw()).value();
+        ::fcntl(got.socket.raw(), F_SETFL, 0);
+        return std::move(got.socket);
+    }
+    void close() { listener_.reset(); }
+
+private:
+    os::fd listener_;
+};
+
+std::string read_all(const os::fd& from) {
+    std::string all;
+    std::array<std::byte, 65536> part;
+    for (;;) {
+        const auto size = os::recv(from.raw(), part);
+        if (!size || *size == 0) {
+            return all;
+        }
+        all.append(reinterpret_cast<const char*>(part.data()), *size);
+    }
+}
+
+void put(const os::fd& to, std::string_view text) {
+    EXPECT_EQ(os::send(to.raw(), std::as_bytes(std::span{text})).value_or(0), text.size());
+}
+
+class dial : public private_network_test {
+protected:
+    void SetUp() override {
+        private_network_test::SetUp();
+        if (!IsSkipped()) {
+            testkit::must_run("ip link set lo up");
+            directory_ = std::filesystem::temp_directory_path() /
+                         ("portico-dial-" + std::to_string(::getpid()));
+            std::filesystem::create_directories(directory_);
+        }
+    }
+    void TearDown() override {
+        if (!directory_.empty()) {
+            std::filesystem::remove_all(directory_);
+        }
+    }
+
+    [[nodiscard]] std::string file(const std::string& name) const { return directory_ / name; }
+
+private:
+    std::filesystem::path directory_;
+};
+
+// socat listening on a port of its choice; it forks for each connection.
+class socat {
+public:
+    explicit socat(const std::string& address, const std::string& does,
+                   const std::string& listening = R"(listening on .*:(\d+))")
+        : program_{{"socat", "-d", "-d", address, does}},
+          port_{program_.wait_for_err(listening).value_or("")} {}
+
+    [[nodiscard]] const std::string& port() const { return port_; }
+
+private:
+    process program_;
+    std::string port_;
+};
+
+#define NEEDS(program)                                                                             \
+    if (!testkit::find_program(program)) {                                                         \
+        GTEST_SKIP() << program << " is not installed";                                            \
+    }
+
+// ---- the two ways of a connection ----
+
+TEST_F(dial, the_end_of_stdin_is_a_fin_and_the_answer_is_read_to_its_end) {
+    NEEDS("socat");
+    const socat server{"TCP-LISTEN:0,fork,bind=127.0.0.1", "SYSTEM:cat; echo done"};
+    const auto got = run_command("echo hi | " + command + " dial 127.0.0.1 " + server.port());
+    EXPECT_EQ(got.status, 0);
+    EXPECT_EQ(got.output, "hi\ndone\n");
+}
+
+TEST_F(dial, a_hundred_megabytes_go_both_ways_unchanged_through_pipes) {
+    NEEDS("socat");
+    const socat server{"TCP-LISTEN:0,fork,bind=127.0.0.1", "SYSTEM:cat"};
+    testkit::must_run("head -c 100000000 /dev/urandom > " + file("bytes"));
+    const auto got = run_command("cat " + file("bytes") + " | " + command + " dial 127.0.0.1 " +
+                                 server.port() + " | cmp - " + file("bytes"));
+    EXPECT_EQ(got.status, 0) << got.output;
+    EXPECT_EQ(got.output, "");
+}
+
+TEST_F(dial, a_regular_file_is_sent_and_a_regular_file_is_written) {
+    NEEDS("socat");
+    const socat server{"TCP-LISTEN:0,fork,bind=127.0.0.1", "SYSTEM:cat"};
+    testkit::must_run("head -c 3000000 /dev/urandom > " + file("in"));
+    testkit::must_run(command + " dial 127.0.0.1:" + server.port() + " < " + file("in") + " > " +
+                      file("out"));
+    testkit::must_run("cmp " + file("in") + ' ' + file("out"));
+}
+
+TEST_F(dial, an_empty_stdin_still_gets_the_answer) {
+    NEEDS("socat");
+    const socat server{"TCP-LISTEN:0,fork,bind=127.0.0.1", "SYSTEM:cat; echo done"};
+    const auto verb = command + " dial 127.0.0.1 " + server.port();
+    for (const auto* in : {" < /dev/null", " <&-"}) {
+        const auto got = run_command(verb + in);
+        EXPECT_EQ(got.status, 0) << in;
+        EXPECT_EQ(got.output, "done\n") << in;
+    }
+}
+
+TEST_F(dial, a_reader_that_goes_away_ends_it_without_a_signal) {
+    peer_here peer;
+    std::thread serving{[&] {
+        const auto client = peer.accept();
+        const std::string block(65536, 'x');
+        while (os::send(client.raw(), std::as_bytes(std::span{block}))) { // until it is gone
+        }
+    }};
+    const auto got = run_command("bash -c '" + command + " dial 127.0.0.1 " + peer.port() +
+                                 " < /dev/null | head -c1; echo \" ${PIPESTATUS[0]}\"'");
+    serving.join();
+    EXPECT_EQ(got.output, "x 0\n");
+}
+
+TEST_F(dial, a_closed_stdout_ends_it) {
+    peer_here peer;
+    std::thread serving{[&] {
+        const auto client = peer.accept();
+        put(client, "something");
+        read_all(client);
+    }};
+    const auto got = run_command(command + " dial 127.0.0.1 " + peer.port() + " < /dev/null >&-");
+    serving.join();
+    EXPECT_EQ(got.status, 0) << got.output;
+}
+
+TEST_F(dial, a_reset_by_the_peer_is_an_error) {
+    peer_here peer;
+    process client{{command, "dial", "127.0.0.1", peer.port()}};
+    auto server = peer.accept();
+    put(server, "last words");
+    EXPECT_TRUE(client.wait_for_out("last words"));
+    EXPECT_TRUE(os::set_linger_reset(server.raw()));
+    server.reset();
+    EXPECT_EQ(client.wait(), 111);
+    EXPECT_EQ(client.out(), "last words");
+    EXPECT_THAT(client.err(), HasSubstr("Connection reset by peer"));
+    EXPECT_THAT(client.err(), HasSubstr("127.0.0.1:" + peer.port()));
+}
+
+TEST_F(dial, bytes_flow_while_stdin_is_open) {
+    peer_here peer;
+    process client{{command, "dial", "127.0.0.1", peer.port()}};
+    auto server = peer.accept();
+    client.write_stdin("one");
+    std::array<std::byte, 3> got;
+    EXPECT_EQ(::recv(server.raw(), got.data(), got.size(), MSG_WAITALL), 3);
+    put(server, "two");
+    EXPECT_TRUE(client.wait_for_out("two"));
+    client.close_stdin();
+    EXPECT_EQ(read_all(server), "");
+    put(server, ", three");
+    server.reset();
+    EXPECT_EQ(client.wait(), 0);
+    EXPECT_EQ(client.out(), "two, three");
+}
+
+TEST_F(dial, the_flags_of_stdin_and_stdout_are_left_alone) {
+    NEEDS("socat");
+    const socat server{"TCP-LISTEN:0,fork,bind=127.0.0.1", "SYSTEM:cat"};
+    const auto got = run_command("echo hi | (" + command + " dial 127.0.0.1 " + server.port() +
+                                 " > /dev/null; grep flags /proc/self/fdinfo/0 | tr -d '\\t')");
+    EXPECT_THAT(got.output, StartsWith("flags:0")) << got.output;
+    const auto flags = std::stoi(got.output.substr(6), nullptr, 8);
+    EXPECT_EQ(flags & O_NONBLOCK, 0);
+}
+
+TEST_F(dial, a_silent_peer_is_given_up_after_w) {
+    peer_here peer;
+    process client{{command, "dial", "-w", "200ms", "127.0.0.1", peer.port()}};
+    const auto server = peer.accept();
+    EXPECT_EQ(client.wait(), 111);
+    EXPECT_THAT(client.err(), HasSubstr("timed out"));
+}
+
+TEST_F(dial, reads_the_greeting_of_a_unix_socket) {
+    NEEDS("socat");
+    const socat server{"UNIX-LISTEN:" + file("socket") + ",fork", "SYSTEM:echo hello",
+                       R"(listening on (\S+))"};
+    const auto got = run_command(command + " dial unix:" + file("socket") + " < /dev/null");
+    EXPECT_EQ(got.output, "hello\n");
+    EXPECT_EQ(got.status, 0);
+}
+
+TEST_F(dial, netcat_takes_what_it_sends) {
+    NEEDS("nc.openbsd");
+    process server{{"nc.openbsd", "-l", "-N", "-v", "127.0.0.1", "0"}};
+    const auto port = server.wait_for_err(R"(Listening on \S+ (\d+))");
+    ASSERT_TRUE(port) << server.err();
+    process client{{command, "dial", "127.0.0.1", *port}};
+    client.write_stdin("to nc\n");
+    EXPECT_TRUE(server.wait_for_out("to nc"));
+    server.write_stdin("from nc\n");
+    server.close_stdin();
+    EXPECT_TRUE(client.wait_for_out("from nc"));
+    client.close_stdin();
+    EXPECT_EQ(client.wait(), 0) << client.err();
+}
+
+// ---- UDP ----
+
+TEST_F(dial, udp_sends_a_datagram_and_waits_for_answers) {
+    NEEDS("socat");
+    // socat does not say which UDP port it was given; nobody else is here who could take this one.
+    const socat server{"UDP4-RECVFROM:7007,fork,bind=127.0.0.1", "SYSTEM:cat",
+                       R"(receiving on .*:(\d+))"};
+    ASSERT_EQ(server.port(), "7007");
+    const auto got = run_command("printf ping | " + command + " dial -u -w 500ms 127.0.0.1 7007");
+    EXPECT_EQ(got.status, 0);
+    EXPECT_EQ(got.output, "ping");
+}
+
+TEST_F(dial, a_refused_udp_port_is_an_error) {
+    const auto got = run_command("echo x | " + command + " dial -u -w 30 127.0.0.1 9");
+    EXPECT_EQ(got.status, 111);
+    EXPECT_THAT(got.output, HasSubstr("Connection refused"));
+}
+
+TEST_F(dial, a_large_file_goes_by_udp_in_datagrams_that_fit) {
+    const ip::endpoint any{ip::address::loopback(ip::family::v4), 0};
+    const auto server = os::socket(any, ip::transport::udp).value();
+    ASSERT_TRUE(os::bind(server, any));
+    testkit::must_run("head -c 70000 /dev/zero > " + file("zeros"));
+    const auto got = run_command(command + " dial -u -w 100ms 127.0.0.1 " +
+                                 std::to_string(port_of(server)) + " < " + file("zeros"));
+    EXPECT_EQ(got.status, 0) << got.output;
+    std::array<std::byte, 65536> room;
+    std::size_t all = 0;
+    for (auto size = os::recv(server.raw(), room); size; size = os::recv(server.raw(), room)) {
+        all += *size;
+    }
+    EXPECT_EQ(all, 70000U);
+}
+
+// ---- what it says ----
+
+TEST_F(dial, the_users_mistakes_end_with_100_and_a_hint) {
+    const auto says = [](const std::string& arguments) {
+        const auto got = run_command(command + " dial " + arguments + " < /dev/null");
+        EXPECT_EQ(got.status, 100) << arguments << ": " << got.output;
+        return got.output;
+    };
+    EXPECT_THAT(says("fe80::1 80"), HasSubstr("fe80::1%eth0"));
+    EXPECT_THAT(says("example.org"), HasSubstr("port"));
+    EXPECT_THAT(says("127.0.0.1 99999"), HasSubstr("65535"));
+    EXPECT_THAT(says("127.0.0.1 nosuch"), HasSubstr("nosuch"));
+    EXPECT_THAT(says("-n localhost 80"), HasSubstr("-n"));
+    EXPECT_THAT(says("-4 ::1 80"), HasSubstr("IPv6"));
+    EXPECT_THAT(says("-4 -6 ::1 80"), Not(IsEmpty()));
+    EXPECT_THAT(says("-w soon ::1 80"), HasSubstr("soon"));
+    EXPECT_THAT(says("-w 3x ::1 80"), HasSubstr("3x"));
+    EXPECT_THAT(says("--from nowhere ::1 80"), HasSubstr("--from"));
+    EXPECT_THAT(says("--via ftp://x:1 ::1 80"), HasSubstr("proxy"));
+    EXPECT_THAT(says("--dead-after 0 ::1 80"), Not(IsEmpty()));
+    EXPECT_THAT(says(":80"), Not(IsEmpty()));
+    EXPECT_THAT(says(""), Not(IsEmpty()));
+}
+
+TEST_F(dial, a_refusal_names_every_address_and_ends_with_111) {
+    const auto got = run_command(command + " dial localhost 9 < /dev/null");
+    EXPECT_EQ(got.status, 111);
+    EXPECT_THAT(got.output, HasSubstr("[::1]:9 Connection refused"));
+    EXPECT_THAT(got.output, HasSubstr("127.0.0.1:9 Connection refused"));
+}
+
+TEST_F(dial, quiet_says_nothing) {
+    const auto got = run_command(command + " dial -q localhost 9 < /dev/null");
+    EXPECT_EQ(got.status, 111);
+    EXPECT_EQ(got.output, "");
+}
+
+TEST_F(dial, a_probe_says_where_it_connected_and_closes) {
+    peer_here peer;
+    process client{{command, "dial", "-z", "localhost:" + peer.port()}};
+    EXPECT_EQ(client.wait(), 0) << client.err();
+    EXPECT_THAT(client.out(), HasSubstr("127.0.0.1:" + peer.port()));
+    EXPECT_EQ(read_all(peer.accept()), "");
+}
+
+TEST_F(dial, a_probe_with_json_is_one_object_on_stdout) {
+    NEEDS("python3");
+    peer_here peer;
+    const auto got =
+        run_command(command + " dial -z --json localhost:" + peer.port() +
+                    " | python3 -c 'import json,sys; s=json.load(sys.stdin); print(s[\"ok\"], "
+                    "s[\"peer\"], [(a[\"network.type\"], a[\"outcome\"]) for a in "
+                    "s[\"attempts\"]])'");
+    EXPECT_EQ(got.output,
+              "True 127.0.0.1:" + peer.port() + " [('ipv6', 'failed'), ('ipv4', 'won')]\n");
+}
+
+TEST_F(dial, json_of_a_failure_is_an_object_too) {
+    NEEDS("python3");
+    const auto got =
+        run_command(command + " dial -q -z --json localhost 9 | python3 -c 'import json,sys; "
+                              "s=json.load(sys.stdin); print(s[\"ok\"], len(s[\"attempts\"]))'");
+    EXPECT_EQ(got.output, "False 2\n");
+}
+
+TEST_F(dial, without_a_probe_json_leaves_stdout_to_the_connection) {
+    peer_here peer;
+    process client{{command, "dial", "--json", "127.0.0.1", peer.port()}};
+    {
+        const auto server = peer.accept();
+        put(server, "bytes");
+    }
+    client.close_stdin();
+    EXPECT_EQ(client.wait(), 0);
+    EXPECT_EQ(client.out(), "bytes");
+    EXPECT_THAT(client.err(), StartsWith("{"));
+}
+
+TEST_F(dial, trace_draws_the_race_on_stderr) {
+    peer_here peer;
+    process client{{command, "dial", "-z", "--trace", "localhost", peer.port()}};
+    EXPECT_EQ(client.wait(), 0);
+    EXPECT_THAT(client.err(), HasSubstr("[::1]:" + peer.port()));
+    EXPECT_THAT(client.err(), HasSubstr("127.0.0.1:" + peer.port()));
+    EXPECT_THAT(client.err(), HasSubstr("refused"));
+}
+
+} // namespace
+} // namespace portico
