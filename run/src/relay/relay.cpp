@@ -250,11 +250,14 @@ void relayed::handle_error(std::size_t which) {
     if (state) {
         return;
     }
-    sides_[which].failed = state.error();
+    // After its FIN, a reset is told as EPIPE.
+    sides_[which].failed = state.error() == std::errc::broken_pipe
+                               ? std::error_code{ECONNRESET, std::system_category()}
+                               : state.error();
     const auto& out = flows_[which];
     // Else what it sent before is still read, and goes on before the reset.
     if (dialling_ || out.ended || !out.waiting.empty()) {
-        fail(which, state.error(), operation::receive);
+        fail(which, *sides_[which].failed, operation::receive);
     }
 }
 
