@@ -180,9 +180,9 @@ void virtual_link::carry() {
     const auto deliver = [&](lane& from, std::size_t end) {
         while (!from.queue.empty() && from.queue.front().when <= os::now()) {
             const auto& bytes = from.queue.front().bytes;
+            ++carried_; // before anybody can have seen it
             static_cast<void>(!::write(ends_[end].raw(), bytes.data(), bytes.size()));
             from.queue.pop_front();
-            ++carried_;
         }
     };
     for (;;) {
