@@ -1,39 +1,40 @@
-// Says hello to a service on any of its addresses: example_modern_client HOST PORT.
-#include "portico/race/timeline.hpp"
-#include "portico/run/dial.hpp"
-
-#include <boost/asio.hpp>
+// Sends a line to a service on any of its addresses, prints the answer: modern_client HOST PORT
+#include <portico/race/timeline.hpp>
+#include <portico/run/dial.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <iostream>
 
 namespace asio = boost::asio;
-namespace run = portico::run;
-
-asio::awaitable<void> greet(run::dial_request where, int& code) {
-    auto loop = co_await asio::this_coro::executor;
-    auto reached = co_await run::async_dial(loop, where, asio::use_awaitable);
-    std::cerr << portico::race::draw(reached.story, where.host);
-    if (reached.why) {
-        std::cerr << reached.text << '\n';
-        code = exit_code(reached.why->who);
+using namespace portico;
+asio::awaitable<void> ask(run::dial_request whom, int& exit_code) {
+    const auto here = co_await asio::this_coro::executor;
+    auto dialled = co_await run::async_dial(here, whom, asio::use_awaitable);
+    std::cerr << race::draw(dialled.story, whom.host); // every attempt, with its own error
+    if (dialled.why) {
         co_return;
     }
-    asio::generic::stream_protocol any{AF_UNSPEC, 0};
-    decltype(any)::socket peer{loop, any, std::move(reached.socket).release()};
-    auto hello = asio::buffer("hello\n", 6);
-    co_await asio::async_write(peer, hello, asio::use_awaitable);
-    peer.shutdown(peer.shutdown_send); // the end of what we say, not of what we hear
-    boost::system::error_code end;
+    auto server = run::make_stream(here, std::move(dialled.socket), dialled.peer);
+    const std::string question = "hello\n";
+    co_await asio::async_write(server, asio::buffer(question), asio::use_awaitable);
+    server.shutdown(run::stream::shutdown_send); // we have said all; the answer is still to come
     std::string answer;
-    auto limited = asio::dynamic_buffer(answer, 1 << 20);
-    co_await asio::async_read(peer, limited, asio::redirect_error(asio::use_awaitable, end));
+    boost::system::error_code end;
+    auto token = asio::redirect_error(asio::use_awaitable, end);
+    co_await asio::async_read(server, asio::dynamic_buffer(answer), token);
     std::cout << answer;
+    exit_code = 0;
 }
 
-int main(int argc, char** argv) {
-    asio::io_context loop;
-    const std::vector<std::string> words{argv + 1, argv + argc};
-    int code = 0;
-    asio::co_spawn(loop, greet({words.at(0), words.at(1)}, code), asio::detached);
-    loop.run();
-    return code;
+int main(int, char** argv) {
+    asio::io_context context;
+    int exit_code = 111;
+    asio::co_spawn(context, ask({.host = argv[1], .port = argv[2]}, exit_code), asio::detached);
+    context.run();
+    return exit_code;
 }

@@ -1,39 +1,39 @@
-// Echoes on every address of both families: example_modern_server [ADDRESS], such as ":7020".
-#include "portico/run/listen.hpp"
+// An echo service on every address, or on those given: modern_server [ADDR,...]
+#include <portico/run/listen.hpp>
 
-#include <boost/asio.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <iostream>
 
 namespace asio = boost::asio;
-namespace run = portico::run;
+using namespace portico;
 
-asio::awaitable<void> echo(run::stream peer) {
-    boost::system::error_code gone; // a client who leaves is no failure of ours
-    auto token = asio::redirect_error(asio::use_awaitable, gone);
+asio::awaitable<void> echo(run::stream client) {
     std::array<char, 4096> bytes;
-    while (!gone) {
-        auto size = co_await peer.async_read_some(asio::buffer(bytes), token);
-        co_await asio::async_write(peer, asio::buffer(bytes, size), token);
+    for (;;) { // ends by the exception that the end of the stream is; `detached` drops it
+        const auto size = co_await client.async_read_some(asio::buffer(bytes), asio::use_awaitable);
+        co_await asio::async_write(client, asio::buffer(bytes, size), asio::use_awaitable);
     }
 }
 
-asio::awaitable<void> serve(std::vector<portico::plan::wish> wishes) {
-    auto loop = co_await asio::this_coro::executor;
-    auto never = portico::deadline::never();
-    auto started = co_await run::async_listen(loop, wishes, never, asio::use_awaitable);
-    std::cout << started.report.text() << std::flush;
-    while (started.sockets) {
-        auto guest = co_await started.sockets->async_accept(asio::use_awaitable);
-        run::stream peer{loop, {AF_UNSPEC, 0}, std::move(guest->socket).release()};
-        asio::co_spawn(loop, echo(std::move(peer)), asio::detached);
+asio::awaitable<void> serve(std::vector<plan::wish> wishes) {
+    const auto here = co_await asio::this_coro::executor;
+    auto start = co_await run::async_listen(here, wishes, deadline::never(), asio::use_awaitable);
+    std::cout << start.report.text() << std::flush; // every socket, or why there is none
+    while (start.sockets) {
+        auto client = co_await start.sockets->async_accept(asio::use_awaitable);
+        auto stream = run::make_stream(here, std::move(client->socket), client->peer);
+        asio::co_spawn(here, echo(std::move(stream)), asio::detached);
     }
 }
 
 int main(int argc, char** argv) {
-    const char* text = argc > 1 ? argv[1] : ":0";
-    const auto where = portico::ip::parse_listen_address(text);
-    asio::io_context loop;
-    where ? asio::co_spawn(loop, serve({{*where}}), asio::detached)
-          : void(std::cerr << explain(text, where.error()) << '\n');
-    loop.run();
+    const auto where = ip::parse_listen_addresses(argc > 1 ? argv[1] : ":0").value();
+    asio::io_context context;
+    asio::co_spawn(context, serve({where.begin(), where.end()}), asio::detached);
+    context.run();
 }
