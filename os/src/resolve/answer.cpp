@@ -52,7 +52,9 @@ tl::unexpected<error> failure_of(int code, int number) {
     case EAI_ADDRFAMILY:
         return unresolved(errc::no_address, side::peer);
     case EAI_SYSTEM:
-        return unresolved({number, std::system_category()}, side::system);
+        // Without an errno it is still a failure: std::error_code{0} would say the opposite.
+        return number != 0 ? unresolved({number, std::system_category()}, side::system)
+                           : unresolved({code, lookup_category()}, side::system);
     default:
         return unresolved({code, lookup_category()}, side::system);
     }

@@ -59,6 +59,7 @@ TEST(lookup_answer, turns_codes_of_getaddrinfo_into_ours_where_we_have_one) {
     EXPECT_EQ(failed(EAI_NODATA, 0), errc::no_address);
     EXPECT_EQ(failed(EAI_ADDRFAMILY, 0), errc::no_address);
     EXPECT_EQ(failed(EAI_SYSTEM, ECONNREFUSED), std::errc::connection_refused);
+    EXPECT_EQ(failed(EAI_SYSTEM, 0), (std::error_code{EAI_SYSTEM, lookup_category()}));
     EXPECT_EQ(failed(EAI_AGAIN, 0), (std::error_code{EAI_AGAIN, lookup_category()}));
     EXPECT_EQ(failed(EAI_AGAIN, 0).message(), ::gai_strerror(EAI_AGAIN));
 }
