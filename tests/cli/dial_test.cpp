@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <thread>
@@ -249,6 +250,42 @@ TEST_F(dial, netcat_takes_what_it_sends) {
     EXPECT_TRUE(client.wait_for_out("from nc"));
     client.close_stdin();
     EXPECT_EQ(client.wait(), 0) << client.err();
+}
+
+TEST_F(dial, nginx_answers_over_both_families) {
+    NEEDS("nginx");
+    std::ofstream{file("index.html")} << "a page\n";
+    std::ofstream{file("nginx.conf")}
+        << "daemon off; master_process off; user root; pid " << file("pid")
+        << "; error_log stderr notice;\nevents {}\n"
+        << "http { access_log off; client_body_temp_path " << file("t1") << "; proxy_temp_path "
+        << file("t2") << "; fastcgi_temp_path " << file("t3") << "; uwsgi_temp_path " << file("t4")
+        << "; scgi_temp_path " << file("t5") << ";\n"
+        << "server { listen 127.0.0.1:7080; listen [::1]:7080; root " << file("") << "; } }\n";
+    process server{{*testkit::find_program("nginx"), "-e", "stderr", "-c", file("nginx.conf")}};
+    // The last word before it serves; its sockets listen by then.
+    ASSERT_TRUE(server.wait_for_err("start worker process|OS: Linux")) << server.err();
+    for (const std::string host : {"127.0.0.1", "::1", "localhost"}) {
+        const auto got = run_command("printf 'GET /index.html HTTP/1.0\\r\\n\\r\\n' | " + command +
+                                     " dial " + host + " 7080");
+        EXPECT_EQ(got.status, 0) << got.output;
+        EXPECT_THAT(got.output, StartsWith("HTTP/1.1 200 OK"));
+        EXPECT_THAT(got.output, HasSubstr("\r\n\r\na page\n"));
+    }
+}
+
+TEST_F(dial, sshd_sends_its_banner) {
+    NEEDS("sshd");
+    NEEDS("ssh-keygen");
+    NEEDS("socat");
+    // Where it insists on a directory that an init script would have made; only we see this one.
+    testkit::must_run("test -d /run/sshd || { mount -t tmpfs none /run && mkdir /run/sshd; }");
+    testkit::must_run("ssh-keygen -q -t ed25519 -N '' -f " + file("key"));
+    const socat server{"TCP6-LISTEN:0,fork,bind=[::1]", "SYSTEM:" + *testkit::find_program("sshd") +
+                                                            " -i -f /dev/null -h " + file("key")};
+    const auto got = run_command(command + " dial ::1 " + server.port() + " < /dev/null");
+    EXPECT_EQ(got.status, 0);
+    EXPECT_THAT(got.output, StartsWith("SSH-2.0-")) << got.output;
 }
 
 // ---- UDP ----
