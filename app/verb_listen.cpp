@@ -60,6 +60,7 @@ struct listen_options {
     std::optional<duration> timeout;
     std::optional<duration> connect_timeout;
     std::optional<duration> dead_after;
+    bool nagle = false;
     bool quiet = false;
     bool verbose = false;
     std::string log_format = "logfmt";
@@ -140,6 +141,16 @@ bool fits_transport(const listen_options& asked, const std::vector<plan::wish>& 
     return false;
 }
 
+// What os::set_dead_after() takes.
+bool dead_after_fits(const listen_options& asked) {
+    const auto given = asked.dead_after.value_or(std::chrono::seconds{1});
+    if (given >= std::chrono::seconds{1} && given <= std::chrono::hours{24 * 24}) {
+        return true;
+    }
+    std::cerr << "portico: listen: --dead-after: from 1s to 24d\n";
+    return false;
+}
+
 // ---- running it ----
 
 // What a start needs to know of its service, once and before anything is opened.
@@ -158,6 +169,7 @@ tl::expected<service_choice, std::string> read_relay(const listen_options& asked
     if (asked.dead_after) {
         target->dead_after = std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
     }
+    target->no_delay = !asked.nagle;
     target->memory = std::make_shared<race::memory>();
     service_choice made;
     made.relay.emplace().target = *std::move(target);
@@ -233,6 +245,29 @@ std::string listening_lines(const run::listener& open) {
     return lines;
 }
 
+// Accepted sockets get these options from the listening one, so no connection costs a call more.
+// Errors are those of sockets that have no such option.
+void set_stream_options(const listen_options& asked, const run::listener& open) {
+    for (const auto& each : open.sockets()) {
+        if (each.over != ip::transport::tcp || !std::holds_alternative<ip::endpoint>(each.at)) {
+            continue;
+        }
+        static_cast<void>(os::set_no_delay(each.descriptor.raw(), !asked.nagle));
+        if (asked.dead_after) {
+            static_cast<void>(os::set_dead_after(
+                each.descriptor.raw(), std::chrono::ceil<std::chrono::seconds>(*asked.dead_after)));
+        }
+    }
+}
+
+// How many connections there are descriptors for. Some are kept for what a start of a program or a
+// dial needs for a moment.
+std::size_t connections_that_fit(const service_choice& choice) {
+    const auto left = os::descriptors_left();
+    const auto kept = std::min<std::size_t>(16, left / 2);
+    return std::max<std::size_t>(1, (left - kept) / (choice.relay ? 2 : 1));
+}
+
 // One start, from the wishes to the end of the last connection.
 class listen_run {
 public:
@@ -245,6 +280,7 @@ private:
     void handle_start(run::listen_outcome outcome);
     void log_remarks(const run::listen_report& report);
     void start_services();
+    void set_limit();
     void accept_next();
     void handle_accepted(result<run::accepted> got);
     void handle_end(const run::connection_end& end);
@@ -268,6 +304,7 @@ private:
     std::unique_ptr<run::stream_service> streams_;
     std::unique_ptr<run::datagram_service> datagrams_;
     std::size_t active_ = 0;
+    std::size_t limit_ = 0; // of active_
     std::uint64_t number_ = 0;
     bool has_streams_ = false;
     bool accepting_ = false;
@@ -282,6 +319,8 @@ int listen_run::run(std::vector<plan::wish> wishes) {
     for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
         signals_.add(each);
     }
+    // Who started us may have ignored it, and then nobody could tell how a program ended.
+    std::signal(SIGCHLD, SIG_DFL);
     wait_for_signal();
     wishes_ = std::move(wishes);
     const auto limit = asked_.timeout.value_or(std::chrono::seconds{10});
@@ -345,8 +384,23 @@ void listen_run::start_services() {
             [this](const run::datagram_end& end) { handle_datagram(end); });
     }
     if (has_streams_) {
+        set_stream_options(asked_, *listener_);
         streams_ = make_service(asked_, choice_, executor);
+        set_limit();
         accept_next();
+    }
+}
+
+// A client that waits in the kernel's queue is better off than one that is refused because no
+// descriptor is left.
+void listen_run::set_limit() {
+    const auto fit = connections_that_fit(choice_);
+    limit_ = std::min(asked_.max_connections, fit);
+    if (limit_ < asked_.max_connections) {
+        log_.write(
+            severity::warning, "fewer connections than --max-connections fit",
+            {{"max_connections", std::uint64_t{limit_}},
+             {"hint", std::string{"raise the limit of open files: ulimit -n, LimitNOFILE="}}});
     }
 }
 
@@ -354,7 +408,7 @@ void listen_run::accept_next() {
     if (draining_ || accepting_) {
         return;
     }
-    if (active_ >= asked_.max_connections) {
+    if (active_ >= limit_) {
         full_ = true;
         return;
     }
@@ -450,8 +504,6 @@ void listen_run::handle_signal(int number) {
 
 void listen_run::drain(std::string_view signal) {
     draining_ = true;
-    log_.write(severity::info, "stopping when the last connection has ended",
-               {{"signal", std::string{signal}}, {"connections", std::uint64_t{active_}}});
     if (datagrams_) {
         datagrams_->stop();
     }
@@ -459,6 +511,9 @@ void listen_run::drain(std::string_view signal) {
         log_counters(); // they are gone with it
         listener_->close();
     }
+    // Who reads this line may count on nobody being let in any more.
+    log_.write(severity::info, "stopping when the last connection has ended",
+               {{"signal", std::string{signal}}, {"connections", std::uint64_t{active_}}});
     end_if_idle();
 }
 
@@ -511,7 +566,7 @@ void listen_run::log_counters() {
     told_ = now;
     if (std::exchange(full_, false)) {
         log_.write(severity::warning, "full: further clients wait in the kernel's queue",
-                   {{"max_connections", std::uint64_t{asked_.max_connections}}});
+                   {{"max_connections", std::uint64_t{limit_}}});
     }
     if (!datagrams_) {
         return;
@@ -534,7 +589,7 @@ int run_listen(const listen_options& asked) {
         return exit_code(side::caller);
     }
     auto wishes = asked.where.wishes(std::cerr);
-    if (!wishes || !fits_transport(asked, *wishes)) {
+    if (!wishes || !fits_transport(asked, *wishes) || !dead_after_fits(asked)) {
         return exit_code(side::caller);
     }
     auto choice = read_service(asked);
@@ -567,7 +622,8 @@ void add_listen(CLI::App& command, invocation& call) {
     add_duration(*verb, "--connect-timeout", asked->connect_timeout,
                  "--to: how long to try all addresses of the target; default 30s");
     add_duration(*verb, "--dead-after", asked->dead_after,
-                 "--to: give up a side that does not answer for so long");
+                 "give up a client or target that does not answer for so long");
+    verb->add_flag("--nagle", asked->nagle, "let small writes wait (no TCP_NODELAY)");
     auto* quiet = verb->add_flag("-q,--quiet", asked->quiet, "log errors only");
     verb->add_flag("-v,--verbose", asked->verbose, "log more: also the start of connections")
         ->excludes(quiet);

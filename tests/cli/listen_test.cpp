@@ -1,0 +1,643 @@
+// portico listen as its users see it, against programs that nobody here wrote.
+
+#include "portico/os/socket.hpp"
+#include "portico/testkit/process.hpp"
+
+#include "private_network_test.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <memory>
+#include <poll.h>
+#include <unistd.h>
+
+namespace portico {
+namespace {
+
+using testing::AllOf;
+using testing::AnyOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::MatchesRegex;
+using testing::Not;
+using testkit::process;
+using testkit::run_command;
+
+const std::string command = PORTICO_COMMAND;
+
+#define NEEDS(program)                                                                             \
+    if (!testkit::find_program(program)) {                                                         \
+        GTEST_SKIP() << program << " is not installed";                                            \
+    }
+
+// A running `portico listen`, and the port that it got.
+class listening {
+public:
+    explicit listening(std::vector<std::string> arguments, const testkit::process_options& how = {})
+        : program_{whole(std::move(arguments)), how},
+          port_{program_.wait_for_out(R"(listening (?:tcp|udp) \S+:(\d+)\n)").value_or("0")} {}
+
+    [[nodiscard]] const std::string& port() const { return port_; }
+    [[nodiscard]] ip::endpoint at(std::string_view address) const {
+        return {ip::parse_address(address).value(), static_cast<std::uint16_t>(std::stoul(port_))};
+    }
+    process& operator*() { return program_; }
+    process* operator->() { return &program_; }
+
+    // Its exit code after SIGTERM.
+    int end() {
+        program_.signal(SIGTERM);
+        return program_.wait();
+    }
+
+private:
+    static std::vector<std::string> whole(std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), {command, "listen"});
+        return arguments;
+    }
+
+    process program_;
+    std::string port_;
+};
+
+os::fd blocking(os::fd socket) {
+    EXPECT_EQ(::fcntl(socket.raw(), F_SETFL, 0), 0);
+    return socket;
+}
+
+os::fd connect_to(const ip::any_endpoint& where, ip::transport over = ip::transport::tcp) {
+    auto made = blocking(os::socket(where, over).value());
+    const auto done = os::connect(made, where);
+    EXPECT_TRUE(done) << ip::to_text(where) << ": " << done.error().message();
+    return made;
+}
+
+void put(const os::fd& to, std::string_view text) {
+    EXPECT_EQ(os::send(to.raw(), std::as_bytes(std::span{text})).value_or(0), text.size());
+}
+
+// One read: what came, or the name of the error.
+std::string take(const os::fd& from) {
+    std::array<std::byte, 65536> part;
+    const auto size = os::recv(from.raw(), part);
+    return size ? std::string{reinterpret_cast<const char*>(part.data()), *size}
+                : ::strerrorname_np(size.error().value());
+}
+
+struct reading {
+    std::string text;
+    std::error_code ended;
+};
+
+reading read_to_end(const os::fd& from) {
+    reading all;
+    std::array<std::byte, 65536> part;
+    for (;;) {
+        const auto size = os::recv(from.raw(), part);
+        if (!size || *size == 0) {
+            all.ended = size ? std::error_code{} : size.error();
+            return all;
+        }
+        all.text.append(reinterpret_cast<const char*>(part.data()), *size);
+    }
+}
+
+void close_with_reset(os::fd& which) {
+    EXPECT_TRUE(os::set_linger_reset(which.raw()));
+    which.reset();
+}
+
+// A target in this program.
+class target_here {
+public:
+    target_here() {
+        const ip::endpoint any{ip::address::loopback(ip::family::v6), 0};
+        listener_ = blocking(os::socket(any, ip::transport::tcp).value());
+        EXPECT_TRUE(os::bind(listener_, any) && os::listen(listener_, 8));
+    }
+    [[nodiscard]] std::string name() const {
+        return ip::to_text(os::getsockname(listener_.raw()).value());
+    }
+    [[nodiscard]] os::fd accept() const {
+        return blocking(std::move(os::accept4(listener_.raw()).value().socket));
+    }
+    void close() { listener_.reset(); }
+
+private:
+    os::fd listener_;
+};
+
+class listen : public private_network_test {
+protected:
+    void SetUp() override {
+        private_network_test::SetUp();
+        if (!IsSkipped()) {
+            testkit::must_run("ip link set lo up");
+            std::string name =
+                (std::filesystem::temp_directory_path() / "portico-listen.XXXXXX").string();
+            ASSERT_NE(::mkdtemp(name.data()), nullptr);
+            directory_ = name;
+        }
+    }
+    void TearDown() override {
+        if (!directory_.empty()) {
+            std::filesystem::remove_all(directory_);
+        }
+    }
+    [[nodiscard]] std::string file(const std::string& name) const { return directory_ / name; }
+
+private:
+    std::filesystem::path directory_;
+};
+
+// ---- the start ----
+
+TEST_F(listen, tells_each_bound_socket_and_its_port) {
+    listening server{{":0", "--echo"}};
+    EXPECT_EQ(server.end(), 0);
+    EXPECT_THAT(server->out(), AllOf(HasSubstr("listening tcp 0.0.0.0:" + server.port() + "\n"),
+                                     HasSubstr("listening tcp [::]:" + server.port() + "\n")));
+}
+
+TEST_F(listen, without_a_service_lists_the_choices) {
+    const auto got = run_command(command + " listen :0");
+    EXPECT_EQ(got.status, 100);
+    EXPECT_THAT(got.output, AllOf(HasSubstr("--echo"), HasSubstr("--to"), HasSubstr("PROGRAM")));
+}
+
+TEST_F(listen, mistakes_are_explained) {
+    const std::vector<std::pair<std::string, std::string>> wrong{
+        {"listen :0 --echo --time", "one service at a time"},
+        {"listen :0 --udp -- cat", "UDP has none"},
+        {"listen :0 --udp --to localhost:1", "UDP has none"},
+        {"listen :0 --to nowhere", "--to"},
+        {"listen :0 --to :80", "--to"},
+        {"listen :0 --echo --dead-after 0", "1s to 24d"},
+        {"listen :0 --pty -- sh", "no such option"},
+        {"listen :0 -- /no/such/program", "/no/such/program: No such file"},
+        {"listen :0 -- no-such-program", "no-such-program: No such file or directory; it was "
+                                         "looked for in the directories of PATH"},
+        {"listen :0 -- /etc/passwd", "Permission denied"},
+    };
+    for (const auto& [arguments, said] : wrong) {
+        const auto got = run_command(command + " " + arguments);
+        EXPECT_EQ(got.status, 100) << arguments;
+        EXPECT_THAT(got.output, AllOf(HasSubstr(said), Not(HasSubstr("listening")))) << arguments;
+    }
+}
+
+TEST_F(listen, a_start_that_fails_tells_every_attempt) {
+    listening first{{":0", "--echo"}};
+    const auto got = run_command(command + " listen :" + first.port() + " --echo");
+    EXPECT_EQ(got.status, 111);
+    EXPECT_THAT(got.output, AllOf(HasSubstr("0.0.0.0:" + first.port() + ": bind: Address already"),
+                                  HasSubstr("[::]:" + first.port() + ": bind: Address already")));
+}
+
+// ---- real clients ----
+
+struct real_client {
+    std::string program;
+    std::string arguments; // ADDR and PORT stand for the address and the port
+};
+
+class real_clients : public listen, public testing::WithParamInterface<real_client> {};
+
+std::string filled_in(std::string text, const std::string& address, const std::string& port) {
+    for (const auto& [name, value] : {std::pair{std::string{"ADDR"}, address}, {"PORT", port}}) {
+        for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at)) {
+            text.replace(at, name.size(), value);
+        }
+    }
+    return text;
+}
+
+TEST_P(real_clients, get_their_echo_over_both_families) {
+    const auto& client = GetParam();
+    NEEDS(client.program);
+    listening server{{":0", "--echo"}};
+    for (const std::string address : {"127.0.0.1", "::1"}) {
+        const bool bracketed = client.program == "socat" && address == "::1";
+        const auto got =
+            run_command("printf 'hello\\nworld\\n' | " + client.program + " " +
+                        filled_in(client.arguments, bracketed ? "[::1]" : address, server.port()));
+        EXPECT_EQ(got.output, "hello\nworld\n") << address;
+    }
+    EXPECT_EQ(server.end(), 0);
+    EXPECT_THAT(server->err(), AllOf(HasSubstr("network.type=ipv4 network.peer.address=127.0.0.1"),
+                                     HasSubstr("network.type=ipv6 network.peer.address=::1"),
+                                     HasSubstr("received=12 sent=12")));
+}
+
+INSTANTIATE_TEST_SUITE_P(echo, real_clients,
+                         testing::Values(real_client{"nc", "-N ADDR PORT"},
+                                         real_client{"ncat", "ADDR PORT"},
+                                         real_client{"socat", "-t 60 - TCP:ADDR:PORT"}),
+                         [](const auto& which) { return which.param.program; });
+
+TEST_F(listen, telnet_gets_its_echo) {
+    NEEDS("telnet");
+    listening server{{":0", "--echo"}};
+    for (const std::string address : {"127.0.0.1", "::1"}) {
+        process client{{"telnet", address, server.port()}};
+        ASSERT_TRUE(client.wait_for_out("Escape character"));
+        client.write_stdin("hello\n");
+        EXPECT_TRUE(client.wait_for_out("^hello"));
+    }
+}
+
+TEST_F(listen, curl_gets_a_page_from_a_script) {
+    NEEDS("curl");
+    const std::string script = "while read -r line && [ \"${#line}\" -gt 1 ]; do :; done; "
+                               "printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello %s\\n' $REMOTE_ADDR";
+    listening server{{":0", "--", "sh", "-c", script}};
+    for (const std::string address : {"127.0.0.1", "[::1]"}) {
+        const auto got =
+            run_command("curl -sS --noproxy '*' http://" + address + ":" + server.port() + "/");
+        EXPECT_EQ(got.status, 0);
+        EXPECT_EQ(got.output, address == "[::1]" ? "hello ::1\n" : "hello 127.0.0.1\n");
+    }
+}
+
+TEST_F(listen, nc_and_socat_get_their_echo_over_udp) {
+    NEEDS("nc");
+    NEEDS("socat");
+    listening server{{":0", "--udp", "--echo"}};
+    const std::vector<std::vector<std::string>> clients{
+        {"nc", "-u", "127.0.0.1", server.port()},
+        {"nc", "-u", "::1", server.port()},
+        {"socat", "-", "UDP4:127.0.0.1:" + server.port()},
+        {"socat", "-", "UDP6:[::1]:" + server.port()},
+    };
+    for (const auto& each : clients) {
+        process client{each};
+        client.write_stdin("hello\n");
+        EXPECT_TRUE(client.wait_for_out("hello")) << each.front();
+    }
+}
+
+TEST_F(listen, the_small_services_answer) {
+    NEEDS("nc");
+    const auto said = [](const std::string& service) {
+        listening server{{":0", service, "--chargen-limit", "100000"}};
+        return run_command("nc -N ::1 " + server.port() + " </dev/null").output;
+    };
+    EXPECT_THAT(said("--hello"),
+                MatchesRegex("hello from portico: you are \\[::1\\]:[0-9]+, this is "
+                             "\\[::1\\]:[0-9]+, over IPv6\n"));
+    EXPECT_THAT(said("--daytime"), MatchesRegex("[A-Z][a-z]+day, .*-UTC\r\n"));
+    EXPECT_EQ(said("--time").size(), 4U);
+    EXPECT_EQ(said("--chargen").size(), 100'000U);
+    EXPECT_THAT(said("--discard"), IsEmpty());
+}
+
+// ---- UDP ----
+
+// A connected UDP socket hears only the address that it asked.
+std::string asked_from(const listening& server, std::string_view address) {
+    const auto client = connect_to(server.at(address), ip::transport::udp);
+    put(client, "hello");
+    return take(client);
+}
+
+TEST_F(listen, answers_over_udp_leave_from_the_address_that_was_asked) {
+    testkit::must_run("ip addr replace 2001:db8::a/128 dev lo nodad; "
+                      "ip addr replace 2001:db8::b/128 dev lo nodad");
+    listening server{{":0", "--udp", "--echo"}};
+    for (const auto* address :
+         {"127.0.0.1", "127.0.0.2", "127.0.0.3", "::1", "2001:db8::a", "2001:db8::b"}) {
+        EXPECT_EQ(asked_from(server, address), "hello") << address;
+    }
+}
+
+TEST_F(listen, a_query_from_a_service_port_is_dropped_and_counted) {
+    listening server{{"127.0.0.1:0", "--udp", "--echo"}};
+    const ip::endpoint chargen{ip::parse_address("127.0.0.9").value(), 19};
+    auto spoofed = blocking(os::socket(chargen, ip::transport::udp).value());
+    ASSERT_TRUE(os::bind(spoofed, chargen));
+    ASSERT_TRUE(os::connect(spoofed, server.at("127.0.0.1")));
+    put(spoofed, "loop");
+    EXPECT_EQ(asked_from(server, "127.0.0.1"), "hello"); // which came behind it
+    pollfd waiting{spoofed.raw(), POLLIN, 0};
+    EXPECT_EQ(::poll(&waiting, 1, 0), 0);
+    EXPECT_EQ(server.end(), 0);
+    EXPECT_THAT(server->err(), HasSubstr("dropped.service_port=1"));
+}
+
+// ---- programs ----
+
+TEST_F(listen, a_program_finds_the_connection_in_its_environment) {
+    NEEDS("nc");
+    listening server{{":0", "--", "env"}, {.environment = {{"TCPREMOTEINFO", "somebody"}}}};
+    for (const std::string address : {"127.0.0.1", "::1"}) {
+        const auto got = run_command("nc -N " + address + " " + server.port() + " </dev/null");
+        for (const auto& line :
+             {"PROTO=TCP\n", "TCPLOCALIP=", "TCPREMOTEIP=", "REMOTE_ADDR=", "SERVER_ADDR="}) {
+            const std::string name{line};
+            EXPECT_THAT(got.output, HasSubstr(name.back() == '=' ? name + address + "\n" : name));
+        }
+        EXPECT_THAT(got.output, AllOf(HasSubstr("TCPLOCALPORT=" + server.port() + "\n"),
+                                      HasSubstr("TCPCONNNUM="), Not(HasSubstr("somebody"))));
+    }
+}
+
+TEST_F(listen, a_program_on_a_unix_socket_is_told_of_its_client) {
+    const auto name = ip::unix_name::path(file("s")).value();
+    process server{{command, "listen", "unix:" + file("s"), "--", "env"}};
+    ASSERT_TRUE(server.wait_for_out("listening"));
+    const auto answer = read_to_end(connect_to(name)).text;
+    EXPECT_THAT(answer,
+                AllOf(HasSubstr("PROTO=UNIX\n"), HasSubstr("UNIXLOCALPATH=" + file("s") + "\n"),
+                      HasSubstr("UNIXREMOTEPID=" + std::to_string(::getpid()) + "\n")));
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+    EXPECT_FALSE(std::filesystem::exists(file("s")));
+}
+
+TEST_F(listen, how_programs_end_is_logged) {
+    listening server{{"[::1]:0", "--", "sh", "-c", "read how; eval \"$how\""}};
+    for (const auto* how : {"exit 7\n", "kill -SEGV $$\n"}) {
+        const auto client = connect_to(server.at("::1"));
+        put(client, how);
+        EXPECT_THAT(read_to_end(client).text, IsEmpty());
+    }
+    EXPECT_TRUE(server->wait_for_err("process.exit.code=7\\b"));
+    EXPECT_TRUE(server->wait_for_err("process.exit.code=139\\b"));
+    EXPECT_EQ(server.end(), 0);
+}
+
+TEST_F(listen, what_a_program_says_on_stderr_is_on_ours) {
+    listening server{{"[::1]:0", "--", "sh", "-c", "exec <&-; echo noise >&2; echo answer"}};
+    EXPECT_EQ(read_to_end(connect_to(server.at("::1"))).text, "answer\n");
+    EXPECT_TRUE(server->wait_for_err("^noise$"));
+}
+
+TEST_F(listen, a_program_that_vanished_is_a_reset_and_the_service_goes_on) {
+    const auto program = file("program");
+    std::filesystem::copy_file("/bin/cat", program);
+    listening server{{"[::1]:0", "--", program}};
+    std::filesystem::remove(program);
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(read_to_end(connect_to(server.at("::1"))).ended, std::errc::connection_reset);
+    }
+    EXPECT_TRUE(server->wait_for_err("error.type=ENOENT"));
+}
+
+// ---- the relay ----
+
+TEST_F(listen, the_relay_passes_ends_on_one_by_one) {
+    NEEDS("nc");
+    NEEDS("socat");
+    const target_here target;
+    listening server{{":0", "--to", target.name()}};
+    const std::vector<std::vector<std::string>> clients{
+        {"nc", "-N", "127.0.0.1", server.port()},
+        {"socat", "-t", "60", "-", "TCP6:[::1]:" + server.port() + ",shut-down"},
+    };
+    for (const auto& each : clients) {
+        process client{each};
+        client.write_stdin("question");
+        client.close_stdin();
+        const auto connection = target.accept();
+        const auto question = read_to_end(connection);
+        EXPECT_EQ(question.text, "question");
+        EXPECT_FALSE(question.ended);
+        put(connection, "answer\n");
+        ASSERT_TRUE(os::shutdown_send(connection.raw()));
+        EXPECT_EQ(client.wait(), 0);
+        EXPECT_EQ(client.out(), "answer\n");
+    }
+}
+
+TEST_F(listen, the_relay_passes_resets_on_in_both_directions) {
+    const target_here target;
+    listening server{{":0", "--to", target.name()}};
+    for (const bool from_client : {true, false}) {
+        auto client = connect_to(server.at("127.0.0.1"));
+        auto far = target.accept();
+        put(client, "a");
+        put(far, "b");
+        EXPECT_EQ(take(client), "b");
+        EXPECT_EQ(take(far), "a");
+        close_with_reset(from_client ? client : far);
+        EXPECT_EQ(take(from_client ? far : client), "ECONNRESET");
+    }
+}
+
+TEST_F(listen, the_relay_moves_a_hundred_megabytes_both_ways_at_once) {
+    NEEDS("socat");
+    testkit::must_run("head -c 100000000 /dev/urandom > " + file("bytes"));
+    listening echo{{"[::1]:0", "--echo"}};
+    listening server{{"127.0.0.1:0", "--to", "[::1]:" + echo.port()}};
+    const auto got = run_command("socat -t 60 - TCP:127.0.0.1:" + server.port() + " <" +
+                                 file("bytes") + " | cmp - " + file("bytes"));
+    EXPECT_EQ(got.status, 0) << got.output;
+    EXPECT_TRUE(server->wait_for_err("received=100000000 sent=100000000"));
+}
+
+TEST_F(listen, the_relay_refuses_when_nobody_is_there_and_says_whom_it_tried) {
+    target_here target;
+    const auto name = target.name();
+    target.close();
+    listening server{{"127.0.0.1:0", "--to", name}};
+    EXPECT_EQ(read_to_end(connect_to(server.at("127.0.0.1"))).ended, std::errc::connection_reset);
+    const auto line = server->wait_for_err("(.*connection ended.*)\n");
+    ASSERT_TRUE(line);
+    EXPECT_THAT(*line, AllOf(HasSubstr(name), HasSubstr("refused")));
+}
+
+TEST_F(listen, the_relay_reaches_a_unix_target) {
+    process target{{command, "listen", "unix:" + file("t"), "--echo"}};
+    ASSERT_TRUE(target.wait_for_out("listening"));
+    listening server{{"127.0.0.1:0", "--to", "unix:" + file("t")}};
+    const auto client = connect_to(server.at("127.0.0.1"));
+    put(client, "through");
+    ASSERT_TRUE(os::shutdown_send(client.raw()));
+    EXPECT_EQ(read_to_end(client).text, "through");
+}
+
+// ---- limits ----
+
+TEST_F(listen, further_clients_wait_until_one_has_ended) {
+    listening server{{"[::1]:0", "--echo", "--max-connections", "2"}};
+    std::vector<os::fd> served;
+    for (int i = 0; i < 2; ++i) {
+        served.push_back(connect_to(server.at("::1")));
+        put(served.back(), "x");
+        EXPECT_EQ(take(served.back()), "x");
+    }
+    const auto waits = connect_to(server.at("::1"));
+    put(waits, "patience");
+    EXPECT_TRUE(server->wait_for_err("full: further clients wait"));
+    pollfd waiting{waits.raw(), POLLIN, 0};
+    EXPECT_EQ(::poll(&waiting, 1, 0), 0);
+    served.clear();
+    EXPECT_EQ(take(waits), "patience");
+}
+
+TEST_F(listen, with_twenty_descriptors_all_clients_are_served_in_turn) {
+    listening server{{":0", "--echo"}, {.descriptor_limit = 20}};
+    EXPECT_TRUE(server->wait_for_err("fewer connections than --max-connections fit"));
+    std::vector<os::fd> clients;
+    for (int i = 0; i < 60; ++i) {
+        clients.push_back(connect_to(server.at(i % 2 == 0 ? "127.0.0.1" : "::1")));
+        put(clients.back(), "x");
+    }
+    while (!clients.empty()) {
+        std::vector<pollfd> all;
+        for (const auto& each : clients) {
+            all.push_back({each.raw(), POLLIN, 0});
+        }
+        ASSERT_GT(::poll(all.data(), all.size(), -1), 0);
+        for (std::size_t i = all.size(); i-- > 0;) {
+            if (all[i].revents != 0) {
+                EXPECT_EQ(take(clients[i]), "x");
+                clients.erase(clients.begin() + static_cast<std::ptrdiff_t>(i));
+            }
+        }
+    }
+    EXPECT_EQ(server.end(), 0);
+}
+
+TEST_F(listen, a_thousand_clients_that_hang_up_on_chargen_do_no_harm) {
+    listening server{{":0", "--chargen", "-q"}};
+    for (int i = 0; i < 1000; ++i) {
+        const auto client = connect_to(server.at(i % 2 == 0 ? "127.0.0.1" : "::1"));
+        EXPECT_EQ(take(client).substr(0, 3), " !\"");
+    }
+    EXPECT_EQ(server.end(), 0); // no SIGPIPE has killed it
+    EXPECT_EQ(server->err(), "");
+}
+
+TEST_F(listen, nobody_who_reads_its_log_does_no_harm) {
+    const auto script = command + " listen '[::1]:0' --echo 2>&1 >" + file("out") +
+                        " | head -n 1 >/dev/null & wait";
+    process shell{{"sh", "-c", script}};
+    std::string line;
+    while (line.empty()) { // ends with the test's own limit
+        std::ifstream out{file("out")};
+        std::getline(out, line);
+        if (out.eof()) {
+            line.clear();
+        }
+    }
+    const ip::endpoint at{ip::address::loopback(ip::family::v6),
+                          static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)))};
+    for (int i = 0; i < 20; ++i) { // each of which would be a line of the log
+        const auto client = connect_to(at);
+        put(client, "x");
+        EXPECT_EQ(take(client), "x");
+    }
+}
+
+// ---- signals ----
+
+TEST_F(listen, term_waits_for_the_last_connection) {
+    listening server{{"[::1]:0", "--echo"}};
+    auto client = connect_to(server.at("::1"));
+    put(client, "1");
+    EXPECT_EQ(take(client), "1");
+    server->signal(SIGTERM);
+    EXPECT_TRUE(server->wait_for_err("stopping when the last connection has ended.*connections=1"));
+    const auto late = blocking(os::socket(server.at("::1"), ip::transport::tcp).value());
+    const auto refused = os::connect(late, server.at("::1"));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error(), std::errc::connection_refused);
+    put(client, "2");
+    EXPECT_EQ(take(client), "2");
+    client.reset();
+    EXPECT_EQ(server->wait(), 0);
+}
+
+TEST_F(listen, int_and_a_second_term_end_it_at_once) {
+    for (const bool interrupt : {true, false}) {
+        listening server{{"[::1]:0", "--echo"}};
+        const auto client = connect_to(server.at("::1"));
+        put(client, "1");
+        EXPECT_EQ(take(client), "1");
+        if (interrupt) {
+            server->signal(SIGINT);
+        } else {
+            server->signal(SIGTERM);
+            EXPECT_TRUE(server->wait_for_err("stopping when"));
+            server->signal(SIGTERM);
+        }
+        EXPECT_EQ(read_to_end(client).ended, std::errc::connection_reset);
+        EXPECT_EQ(server->wait(), 0);
+    }
+}
+
+TEST_F(listen, a_program_is_ended_with_the_service) {
+    listening server{{"[::1]:0", "--", "sh", "-c", "echo $$; exec cat"}};
+    const auto client = connect_to(server.at("::1"));
+    const auto pid = std::stoi(take(client));
+    server->signal(SIGINT);
+    EXPECT_EQ(server->wait(), 0);
+    EXPECT_EQ(::kill(pid, 0), -1);
+    EXPECT_EQ(errno, ESRCH);
+}
+
+TEST_F(listen, hup_is_explained_and_nothing_happens) {
+    listening server{{"[::1]:0", "--echo"}};
+    server->signal(SIGHUP);
+    EXPECT_TRUE(server->wait_for_err("no configuration to reload"));
+    const auto client = connect_to(server.at("::1"));
+    put(client, "x");
+    EXPECT_EQ(take(client), "x");
+}
+
+// ---- the log ----
+
+TEST_F(listen, a_peer_cannot_write_lines_into_the_log) {
+    process server{{command, "listen", "unix:" + file("s"), "--echo"}};
+    ASSERT_TRUE(server.wait_for_out("listening"));
+    const auto evil = ip::unix_name::abstract("x\nlevel=error msg=\"broken into\"").value();
+    auto client = blocking(os::socket(evil, ip::transport::tcp).value());
+    ASSERT_TRUE(os::bind(client, evil));
+    ASSERT_TRUE(os::connect(client, ip::unix_name::path(file("s")).value()));
+    client.reset();
+    const auto line = server.wait_for_err("(.*connection ended.*)\n");
+    ASSERT_TRUE(line);
+    EXPECT_THAT(*line, HasSubstr("broken"));
+    EXPECT_FALSE(server.err().find("\nlevel=error") != std::string::npos) << server.err();
+}
+
+TEST_F(listen, the_log_is_json_when_asked) {
+    NEEDS("python3");
+    listening server{{"[::1]:0", "--echo", "--log-format", "json"}};
+    connect_to(server.at("::1")).reset();
+    ASSERT_TRUE(server->wait_for_err("(.*connection ended.*)\n"));
+    EXPECT_EQ(server.end(), 0);
+    std::ofstream{file("log")} << server->err();
+    const auto got = run_command("python3 -c 'import json,sys\n"
+                                 "for line in open(sys.argv[1]):\n"
+                                 "    event = json.loads(line)\n"
+                                 "    if event[\"msg\"] == \"connection ended\":\n"
+                                 "        print(event[\"network.type\"], event[\"received\"])\n' " +
+                                 file("log"));
+    EXPECT_EQ(got.output, "ipv6 0\n");
+}
+
+TEST_F(listen, under_journald_lines_have_a_priority_and_no_time) {
+    process server{{"sh", "-c",
+                    "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec " + command +
+                        " listen '[::1]:0' --echo"}};
+    ASSERT_TRUE(server.wait_for_out("listening"));
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+    EXPECT_EQ(server.err().substr(0, 15), "<6>level=info m");
+    process other{{command, "listen", "[::1]:0", "--echo"},
+                  {.environment = {{"JOURNAL_STREAM", "1:2"}}}};
+    ASSERT_TRUE(other.wait_for_out("listening"));
+    other.signal(SIGTERM);
+    EXPECT_EQ(other.wait(), 0);
+    EXPECT_EQ(other.err().substr(0, 5), "time=");
+}
+
+} // namespace
+} // namespace portico
