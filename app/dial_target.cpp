@@ -5,7 +5,8 @@
 
 namespace portico::app {
 
-tl::expected<run::dial_request, std::string> parse_dial_target(std::string_view text) {
+tl::expected<run::dial_request, std::string> parse_dial_target(std::string_view text,
+                                                               ip::transport over) {
     const auto read = ip::parse_listen_address(text);
     if (!read) {
         return tl::unexpected{"the target is HOST:PORT or unix:/path\n" +
@@ -31,8 +32,9 @@ tl::expected<run::dial_request, std::string> parse_dial_target(std::string_view 
                               ": port 0 cannot be reached; give the port of the service"};
     }
     const auto* service = std::get_if<std::string>(&read->port.value);
-    if (service != nullptr && !os::read_services().port(*service, ip::transport::tcp)) {
-        return tl::unexpected{std::string{text} + ": there is no TCP service called " + *service +
+    if (service != nullptr && !os::read_services().port(*service, over)) {
+        return tl::unexpected{std::string{text} + ": there is no service called " + *service +
+                              " over " + std::string{ip::to_text(over)} +
                               "; give the number of its port"};
     }
     made.port = service != nullptr ? *service : std::to_string(*number);

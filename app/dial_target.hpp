@@ -10,7 +10,9 @@
 namespace portico::app {
 
 // Reads "HOST:PORT", "[ADDRESS]:PORT", "unix:/path", "unix:@name" or "/path" into the host and port
-// of a request. The error says in full what is wrong, where, and how to write it.
-[[nodiscard]] tl::expected<run::dial_request, std::string> parse_dial_target(std::string_view text);
+// of a request; a service name has to be known for this transport. The error says in full what is
+// wrong, where, and how to write it.
+[[nodiscard]] tl::expected<run::dial_request, std::string>
+parse_dial_target(std::string_view text, ip::transport over = ip::transport::tcp);
 
 } // namespace portico::app

@@ -1,10 +1,11 @@
 // portico dial HOST PORT: connects by a race over all addresses, then pipes stdin and stdout.
 
+#include "dial_target.hpp"
 #include "dial_view.hpp"
 #include "duration.hpp"
 #include "verb.hpp"
 
-#include "portico/ip/listen_address.hpp"
+#include "portico/ip/endpoint.hpp"
 #include "portico/race/timeline.hpp"
 #include "portico/run/dial.hpp"
 #include "portico/run/pump.hpp"
@@ -55,28 +56,14 @@ bool read_target(const dial_options& asked, run::dial_request& request) {
         request.port = asked.target.back();
         return true;
     }
-    if (first.starts_with("unix:") || first.starts_with('/')) {
-        request.host = first;
-        return true;
-    }
-    const auto read = ip::parse_listen_address(first);
+    const auto over = asked.udp ? ip::transport::udp : ip::transport::tcp;
+    auto read = parse_dial_target(first, over);
     if (!read) {
-        complain("the target is HOST PORT, HOST:PORT or unix:/path\n" +
-                 ip::explain(first, read.error()));
+        complain(read.error());
         return false;
     }
-    if (const auto* literal = std::get_if<ip::address>(&read->where)) {
-        request.host = ip::to_text(*literal);
-    } else if (const auto* name = std::get_if<ip::host_name>(&read->where)) {
-        request.host = name->name;
-    } else {
-        complain(first + ": that says where to listen, not whom to reach; give HOST PORT, "
-                         "HOST:PORT or unix:/path");
-        return false;
-    }
-    const auto* number = std::get_if<std::uint16_t>(&read->port.value);
-    request.port =
-        number != nullptr ? std::to_string(*number) : std::get<std::string>(read->port.value);
+    request.host = std::move(read->host);
+    request.port = std::move(read->port);
     return true;
 }
 

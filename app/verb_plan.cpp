@@ -1,6 +1,7 @@
 // portico plan ADDR...: which sockets would be opened, in which order, with which options and why.
 // It opens none.
 
+#include "duration.hpp"
 #include "verb.hpp"
 #include "wish_options.hpp"
 
@@ -23,7 +24,7 @@ struct plan_options {
     explicit plan_options(CLI::App& verb) : where{verb} {}
     wish_options where;
     bool as_json = false;
-    double timeout = 10;
+    std::optional<duration> timeout;
 };
 
 json::array options_json(const plan::planned_socket& which) {
@@ -80,10 +81,9 @@ json::object plan_json(const plan::plan& made, const std::vector<plan::wish>& wi
     return whole;
 }
 
-run::listen_facts gather(const std::vector<plan::wish>& wishes, double seconds) {
+run::listen_facts gather(const std::vector<plan::wish>& wishes, duration wait) {
     run::listen_facts facts;
     boost::asio::io_context context;
-    const auto wait = std::chrono::duration_cast<duration>(std::chrono::duration<double>{seconds});
     run::async_listen_facts(context.get_executor(), wishes, deadline::after(os::now(), wait),
                             [&facts](run::listen_facts got) { facts = std::move(got); });
     context.run();
@@ -100,7 +100,7 @@ int run_plan(const plan_options& asked) {
     if (!wishes) {
         return exit_code(side::caller);
     }
-    const auto facts = gather(*wishes, asked.timeout);
+    const auto facts = gather(*wishes, asked.timeout.value_or(std::chrono::seconds{10}));
     if (facts.why) {
         std::cerr << "portico: plan: " << facts.what << '\n';
         if (!facts.hint.empty()) {
@@ -132,8 +132,7 @@ void add_plan(CLI::App& command, invocation& call) {
         "plan", "show which sockets would be opened, with which options and why; opens none");
     const auto asked = std::make_shared<plan_options>(*verb);
     verb->add_flag("--json", asked->as_json, "as JSON");
-    verb->add_option("-w,--timeout", asked->timeout, "seconds to wait for names; default 10")
-        ->check(CLI::Range(0.001, 86400.0));
+    add_duration(*verb, "-w,--timeout", asked->timeout, "wait so long for names; default 10s");
     verb->callback([asked, &call] { call.exit_code = run_plan(*asked); });
 }
 

@@ -41,16 +41,6 @@ tl::expected<std::uint16_t, bad_request> read_port(const std::string& text, ip::
                   std::string{ip::to_text(over)} + " is known; give its number");
 }
 
-std::optional<ip::unix_name> read_unix(const std::string& host) {
-    const bool marked = host.starts_with("unix:");
-    if (!marked && !host.starts_with('/')) {
-        return std::nullopt;
-    }
-    const auto name = std::string_view{host}.substr(marked ? 5 : 0);
-    return name.starts_with('@') ? ip::unix_name::abstract(name.substr(1))
-                                 : ip::unix_name::path(name);
-}
-
 // "host:port" as it is written: an IPv6 address stands in brackets.
 std::string title_of(const dial_request& request) {
     const bool bare_v6 = request.host.find(':') != std::string::npos;
@@ -116,10 +106,14 @@ tl::expected<dial_target, bad_request> read_request(const dial_request& request)
     dial_target target;
     if (request.host.starts_with("unix:") || request.host.starts_with('/')) {
         target.title = request.host;
-        target.unix_socket = read_unix(request.host);
-        if (!target.unix_socket) {
-            return refuse(request.host + ": the name of a UNIX socket has 1 to 107 bytes");
+        const bool marked = request.host.starts_with("unix:");
+        const auto name =
+            ip::parse_unix_name(std::string_view{request.host}.substr(marked ? 5 : 0));
+        if (!name) {
+            return refuse(request.host + ": " + name.error().what +
+                          (name.error().hint.empty() ? "" : "; " + name.error().hint));
         }
+        target.unix_socket = *name;
         return target;
     }
     if (request.dead_after &&
