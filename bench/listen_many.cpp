@@ -1,124 +1,155 @@
 // How long it takes to open 2,000 listening sockets: 1,000 ports on both families.
 //
-// By a plain loop of socket, setsockopt, bind and listen; by run::async_listen; by the command.
-// Each in a new process. bench_listen_many [--runs 7] [--ports 1000]
+// By a plain loop of socket, setsockopt, bind and listen; by run::async_listen; by the command,
+// from its start to its first line. With given ports, which are all free, and with random ones. In
+// a private network. bench_listen_many [--runs 7] [--ports 1000]
 
 #include "measure.hpp"
 #include "portico/os/clock.hpp"
+#include "portico/os/socket.hpp"
 #include "portico/run/listen.hpp"
 #include "portico/testkit/private_network.hpp"
 #include "portico/testkit/process.hpp"
 
 #include <boost/asio/io_context.hpp>
 
+#include <functional>
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <sys/resource.h>
 #include <vector>
 
 namespace portico::bench {
 namespace {
 
-constexpr int first_port = 20'000;
+constexpr std::uint16_t first_port = 20'000; // a namespace of our own: all are free
 
-// ---- the contestants, as processes of this program ----
-
-void tell_opened(instant begun, std::size_t sockets) {
-    std::cout << "opened " << sockets << " in " << (os::now() - begun).count() << " ns"
-              << std::endl;
-    std::string until_the_end;
-    std::getline(std::cin, until_the_end);
+// 0 is a random port.
+std::uint16_t port_of(bool random, int which) {
+    return random ? std::uint16_t{0} : static_cast<std::uint16_t>(first_port + which);
 }
 
-int open_plainly(int ports) {
+std::uint16_t bound_port(const os::fd& socket) {
+    const auto at = os::getsockname(socket.raw());
+    return std::get<ip::endpoint>(at.value()).port;
+}
+
+// A random port is one that the kernel gave to IPv6; when IPv4 has it already, another one.
+void open_both(std::vector<os::fd>& into, std::uint16_t port) {
+    for (;;) {
+        auto v6 = listen_on({ip::address::any(ip::family::v6), port});
+        try {
+            into.push_back(listen_on({ip::address::any(ip::family::v4), bound_port(v6)}));
+        } catch (const std::runtime_error&) {
+            if (port == 0) {
+                continue;
+            }
+            throw;
+        }
+        into.push_back(std::move(v6));
+        return;
+    }
+}
+
+double time_plain_loop(bool random, int ports) {
     const auto begun = os::now();
     std::vector<os::fd> sockets;
     for (int i = 0; i < ports; ++i) {
-        const auto port = static_cast<std::uint16_t>(first_port + i);
-        sockets.push_back(listen_on({ip::address::any(ip::family::v6), port}));
-        sockets.push_back(listen_on({ip::address::any(ip::family::v4), port}));
+        open_both(sockets, port_of(random, i));
     }
-    tell_opened(begun, sockets.size());
-    return 0;
+    return seconds(os::now() - begun) * 1000;
 }
 
-int open_by_library(int ports) {
+// From the text of the addresses to open sockets that are watched.
+double time_library(bool random, int ports) {
     const auto begun = os::now();
     std::vector<plan::wish> wishes;
     for (int i = 0; i < ports; ++i) {
-        wishes.push_back({*ip::parse_listen_address(":" + std::to_string(first_port + i))});
+        const auto text = ":" + std::to_string(port_of(random, i));
+        wishes.push_back({.where = ip::parse_listen_address(text).value()});
     }
     boost::asio::io_context loop;
     run::listen_outcome outcome;
     run::async_listen(loop.get_executor(), std::move(wishes), deadline::never(),
-                      [&](run::listen_outcome done) { outcome = std::move(done); });
+                      [&](run::listen_outcome done) {
+                          outcome = std::move(done);
+                          loop.stop();
+                      });
     loop.run();
-    if (!outcome.sockets) {
-        std::cerr << outcome.report.text();
-        return 111;
+    const auto took = seconds(os::now() - begun) * 1000;
+    const auto wanted = static_cast<std::size_t>(2 * ports);
+    if (!outcome.sockets || outcome.sockets->sockets().size() != wanted) {
+        throw std::runtime_error{"not all sockets are open: " + outcome.report.text()};
     }
-    tell_opened(begun, outcome.sockets->sockets().size());
-    return 0;
+    return took;
 }
 
-// ---- the measuring ----
+double time_command(bool random, int ports) {
+    std::vector<std::string> words{PORTICO_COMMAND, "listen", "--echo", "-q"};
+    for (int i = 0; i < ports; ++i) {
+        words.push_back(":" + std::to_string(port_of(random, i)));
+    }
+    const auto begun = os::now();
+    testkit::process server{words};
+    if (!server.wait_for_out("(listening)")) {
+        throw std::runtime_error{"portico listen does not listen: " + server.err()};
+    }
+    return seconds(os::now() - begun) * 1000;
+}
 
 struct contestant {
     std::string name;
-    std::vector<std::string> command;
-    std::string ready; // what it says when all is open; a group is the time of opening, in ns
-    samples opening{};
-    samples from_start{};
+    bool random;
+    bool is_plain; // what the others of these ports are compared with; comes first
+    std::function<double(bool random, int ports)> open;
+    samples milliseconds{};
+    samples ratio{}; // to the plain loop of the same run
 };
 
-std::vector<contestant> make_contestants(const std::string& self, int ports) {
-    const auto count = std::to_string(ports);
-    const std::string opened = "opened " + std::to_string(2 * ports) + R"( in (\d+) ns)";
-    std::vector<std::string> command{PORTICO_COMMAND, "listen", "--echo"};
-    for (int i = 0; i < ports; ++i) {
-        command.push_back(":" + std::to_string(first_port + i));
+std::vector<contestant> make_contestants() {
+    std::vector<contestant> all;
+    for (const bool random : {false, true}) {
+        const std::string ports = random ? ", random ports" : ", given ports";
+        all.push_back({"plain loop" + ports, random, true, time_plain_loop});
+        all.push_back({"run::async_listen" + ports, random, false, time_library});
+        all.push_back({"portico listen, from its start" + ports, random, false, time_command});
     }
-    const auto last = R"(listening tcp 0\.0\.0\.0:)" + std::to_string(first_port + ports - 1);
-    return {{"plain loop", {self, "--plain", count}, opened},
-            {"run::async_listen", {self, "--library", count}, opened},
-            {"portico listen", command, last}};
+    return all;
 }
 
-void run_one(contestant& who) {
-    testkit::process_options how;
-    how.descriptor_limit = 8192;
-    const auto begun = os::now();
-    testkit::process opener{who.command, how};
-    const auto said = opener.wait_for_out(who.ready);
-    if (!said) {
-        throw std::runtime_error{who.name + " did not open its sockets: " + opener.err()};
+void print(const std::vector<contestant>& all, int runs, int ports) {
+    table results{{"opened by", "median, ms", "min", "max", "to the plain loop"}};
+    for (const auto& each : all) {
+        results.add({each.name, number(each.milliseconds.median(), 1),
+                     number(each.milliseconds.least(), 1), number(each.milliseconds.most(), 1),
+                     number(each.ratio.median(), 2)});
     }
-    who.from_start.add(seconds(os::now() - begun) * 1000);
-    if (who.ready.ends_with("ns")) {
-        who.opening.add(std::stod(*said) / 1e6);
-    } else {
-        who.opening.add_none();
-    }
+    std::cout
+        << "### Opening " << 2 * ports << " listening sockets\n\n"
+        << where_and_when() << "; " << runs << " runs in turn; " << ports
+        << " ports, each on both families; the ratio is the median of the ratios in each run. "
+        << version_of(PORTICO_COMMAND " --version") << ".\n\n"
+        << results.text() << '\n';
 }
 
-int run(const std::string& self, int runs, int ports) {
-    auto all = make_contestants(self, ports);
+int run(int runs, int ports) {
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    auto all = make_contestants();
     for (int i = 0; i < runs; ++i) {
         progress("listen_many: run " + std::to_string(i + 1) + " of " + std::to_string(runs));
+        double plain = 0;
         for (auto& each : all) {
-            run_one(each);
+            const auto took = each.open(each.random, ports);
+            plain = each.is_plain ? took : plain;
+            each.milliseconds.add(took);
+            each.ratio.add(took / plain);
         }
     }
-    table results{{"opened by", "opening, median", "from its start, median", "min", "max"}};
-    for (const auto& each : all) {
-        results.add({each.name, number(each.opening.median(), 1),
-                     number(each.from_start.median(), 1), number(each.from_start.least(), 1),
-                     number(each.from_start.most(), 1)});
-    }
-    std::cout << "### Opening " << 2 * ports << " listening sockets (ms)\n\n"
-              << where_and_when() << "; " << runs << " runs in turn; " << ports
-              << " ports on both families; " << version_of(PORTICO_COMMAND " --version") << ".\n\n"
-              << results.text() << '\n';
+    print(all, runs, ports);
     return 0;
 }
 
@@ -126,18 +157,11 @@ int run(const std::string& self, int runs, int ports) {
 } // namespace portico::bench
 
 int main(int argc, char** argv) {
-    namespace bench = portico::bench;
-    if (const int ports = bench::option(argc, argv, "plain", 0)) {
-        return bench::open_plainly(ports);
-    }
-    if (const int ports = bench::option(argc, argv, "library", 0)) {
-        return bench::open_by_library(ports);
-    }
     portico::testkit::reexecute_in_private_network(argc, argv);
     if (const auto why = portico::testkit::private_network_refusal()) {
         std::cerr << "bench_listen_many: " << *why << '\n';
         return 111;
     }
-    return bench::run(argv[0], bench::option(argc, argv, "runs", 7),
-                      bench::option(argc, argv, "ports", 1000));
+    using portico::bench::option;
+    return portico::bench::run(option(argc, argv, "runs", 7), option(argc, argv, "ports", 1000));
 }
