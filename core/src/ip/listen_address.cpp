@@ -260,7 +260,7 @@ text_result<listen_address> read_one(std::string_view text) {
 struct writer {
     const port_name& port;
 
-    [[nodiscard]] std::string with_port(std::string text) const {
+    [[nodiscard]] std::string with_port(const std::string& text) const {
         if (const auto* number = std::get_if<std::uint16_t>(&port.value)) {
             return text + ':' + std::to_string(*number);
         }

@@ -278,7 +278,7 @@ void sort_destinations(std::vector<destination>& places, std::span<const policy>
         first = last;
     }
     std::transform(order.begin(), order.end(), places.begin(),
-                   [](ranked& each) { return std::move(each.place); });
+                   [](const ranked& each) { return each.place; });
 }
 
 } // namespace portico::ip

@@ -49,8 +49,8 @@ private:
     };
 
     socks5_client() = default;
-    void send(std::vector<std::byte> bytes);
-    void expect(step next, std::size_t bytes);
+    void send(std::vector<std::byte> more);
+    void expect(step next, std::size_t count);
     void handle_field();
     void handle_method();
     void handle_authentication();
