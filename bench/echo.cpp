@@ -1,6 +1,6 @@
 // Connections per second of an echo service, and the CPU time of the server for each.
 //
-// One connection: connect, send 64 bytes, receive them, close. Sixteen at a time, from many source
+// One connection: connect, send 64 bytes, receive them, close. Eight at a time, from many source
 // addresses, so that no run waits for ports in TIME_WAIT. The CPU time is that of the server and of
 // the programs that it starts, also of those that it does not wait for. In a private network.
 // bench_echo [--runs 5] [--connections 20000] [--forked 500]
@@ -27,7 +27,7 @@
 namespace portico::bench {
 namespace {
 
-constexpr std::size_t at_a_time = 16;
+constexpr std::size_t at_a_time = 8; // ncat listens with a backlog of 10
 constexpr std::size_t message_size = 64;
 
 // ---- the load ----
@@ -159,8 +159,10 @@ struct contestant {
     std::size_t connections = 0;
     struct per_family {
         samples rate{};
-        samples cpu{};   // microseconds for a connection
-        samples ratio{}; // of the CPU time to that of plain epoll in the same run
+        samples cpu{}; // microseconds for a connection
+        // To plain epoll in the same run.
+        samples rate_ratio{};
+        samples cpu_ratio{};
         std::size_t failed = 0;
     };
     std::array<per_family, 2> results{}; // IPv4, IPv6
@@ -245,8 +247,13 @@ private:
     double orphans_ = 0;
 };
 
-// Returns the CPU time for a connection, in microseconds.
-double run_one(contestant& who, ip::family which, std::optional<double> epoll) {
+struct measured {
+    double rate = 0; // connections a second
+    double cpu = 0;  // microseconds of the server for a connection
+};
+
+// `epoll`: plain epoll in the same run; nullopt when it is this one.
+measured run_one(contestant& who, ip::family which, std::optional<measured> epoll) {
     const testkit::process server{who.command};
     await_ready(which, who, server);
     cpu_meter meter{server.pid()};
@@ -254,28 +261,36 @@ double run_one(contestant& who, ip::family which, std::optional<double> epoll) {
     const auto sources = sources_of(which);
     const auto went =
         load{{ip::address::loopback(which), who.port}, sources, who.connections}.run();
-    const auto cpu = (meter.read() - before) * 1e6 / static_cast<double>(who.connections);
+    const auto count = static_cast<double>(who.connections);
+    const measured now{static_cast<double>(went.done) / went.seconds,
+                       (meter.read() - before) * 1e6 / count};
+    const auto base = epoll.value_or(now);
     auto& into = who.results[which == ip::family::v4 ? 0 : 1];
     into.failed += went.failed;
-    into.rate.add(static_cast<double>(went.done) / went.seconds);
-    into.cpu.add(cpu);
-    into.ratio.add(cpu / epoll.value_or(cpu));
-    return cpu;
+    into.rate.add(now.rate);
+    into.cpu.add(now.cpu);
+    into.rate_ratio.add(now.rate / base.rate);
+    into.cpu_ratio.add(now.cpu / base.cpu);
+    return now;
+}
+
+std::string range_of(const samples& of, int decimals) {
+    return number(of.median(), decimals) + " (" + number(of.least(), decimals) + " to " +
+           number(of.most(), decimals) + ")";
 }
 
 void print(const std::vector<contestant>& all, int runs) {
-    table results{{"server", "family", "connections/s, median", "min", "max",
-                   "server CPU, us/connection", "to plain epoll", "failed"}};
+    table results{{"server", "family", "connections/s", "to epoll", "server CPU, us/connection",
+                   "to epoll", "failed"}};
     for (const auto& each : all) {
         for (std::size_t i = 0; i < each.results.size(); ++i) {
             const auto& of = each.results[i];
-            results.add({each.name, i == 0 ? "IPv4" : "IPv6", number(of.rate.median(), 0),
-                         number(of.rate.least(), 0), number(of.rate.most(), 0),
-                         number(of.cpu.median(), 1), number(of.ratio.median(), 2),
-                         std::to_string(of.failed)});
+            results.add({each.name, i == 0 ? "IPv4" : "IPv6", range_of(of.rate, 0),
+                         number(of.rate_ratio.median(), 2), range_of(of.cpu, 1),
+                         number(of.cpu_ratio.median(), 2), std::to_string(of.failed)});
         }
     }
-    std::cout << "### Echo: connections per second\n\n"
+    std::cout << "### Echo: connections, median (min to max)\n\n"
               << where_and_when() << "; " << runs << " runs in turn; " << at_a_time
               << " connections at a time, " << message_size << " bytes each way.";
     for (const auto& each : all) {
@@ -294,10 +309,10 @@ int run(int runs, int many, int forked) {
     for (int i = 0; i < runs; ++i) {
         progress("echo: run " + std::to_string(i + 1) + " of " + std::to_string(runs));
         for (const auto which : {ip::family::v4, ip::family::v6}) {
-            std::optional<double> epoll;
+            std::optional<measured> epoll;
             for (auto& each : all) {
-                const auto cpu = run_one(each, which, epoll);
-                epoll = epoll.value_or(cpu);
+                const auto now = run_one(each, which, epoll);
+                epoll = epoll.value_or(now);
             }
         }
     }
