@@ -60,6 +60,12 @@ std::uint16_t port_of(const os::fd& socket) {
     return std::get<ip::endpoint>(os::getsockname(socket.raw()).value()).port;
 }
 
+// Names of this process alone: another test's lookups must not be taken for ours.
+const std::string own = std::to_string(::getpid()) + ".test";
+const std::string both_name = "both" + own;
+const std::string mute_name = "mute" + own;
+const std::string left_name = "left" + own;
+
 // A listening socket that the test itself need not accept from: the kernel does.
 os::fd listen_at(const std::string& where, std::uint16_t port = 0) {
     const ip::endpoint at{address(where), port};
@@ -165,6 +171,15 @@ void put_file(const std::string& file, const std::string& text) {
     }
 }
 
+// An address of ours. The kernel routes to it only a while after it has said that it is there, even
+// without duplicate address detection.
+void add_v6(const std::string& text) {
+    testkit::must_run("ip addr replace " + text + "/128 dev lo nodad");
+    while (testkit::run_command("ip -6 route show table local " + text).output.empty()) {
+        std::this_thread::yield();
+    }
+}
+
 class dialling : public private_network_test {
 protected:
     void SetUp() override {
@@ -175,7 +190,7 @@ protected:
         const auto beside = std::filesystem::path{PORTICO_COMMAND}.parent_path();
         ::setenv("PORTICO_RESOLVE", (beside / "portico-resolve").c_str(), 1);
         testkit::must_run("ip link set lo up");
-        testkit::must_run("ip addr replace " + v6_text + "/128 dev lo nodad");
+        add_v6(v6_text);
         testkit::must_run("ip addr replace " + v4_text + "/32 dev lo");
         put_file("/etc/hosts", "");
         put_file("/etc/nsswitch.conf", "hosts: files dns\n");
@@ -184,8 +199,8 @@ protected:
 
     static testkit::dns_script both_answer(dns_answer v6 = {.addresses = {v6_text}},
                                            dns_answer v4 = {.addresses = {v4_text}}) {
-        return {{{"both.test", dns_type::aaaa}, std::move(v6)},
-                {{"both.test", dns_type::a}, std::move(v4)}};
+        return {{{both_name, dns_type::aaaa}, std::move(v6)},
+                {{both_name, dns_type::a}, std::move(v4)}};
     }
 
     // The same port on both.
@@ -201,7 +216,7 @@ protected:
 TEST_F(dialling, prefers_ipv6_when_both_work) {
     const testkit::dns_server names{both_answer()};
     const two_listeners here;
-    const auto got = dial("both.test", here.port);
+    const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
     EXPECT_THAT(course(got.story), ElementsAre("won " + v6_text));
     EXPECT_EQ(ip::to_text(got.peer), "[" + v6_text + "]:" + std::to_string(here.port));
@@ -213,7 +228,7 @@ TEST_F(dialling, ipv6_in_a_black_hole_costs_one_attempt_delay) {
     const testkit::dns_server names{both_answer()};
     const two_listeners here;
     const packet_drop hole{"ip6 daddr " + v6_text + " tcp dport " + std::to_string(here.port)};
-    const auto got = dial("both.test", here.port);
+    const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
     EXPECT_THAT(course(got.story), ElementsAre("abandoned " + v6_text, "won " + v4_text));
     EXPECT_GE(got.story.attempts[1].started - got.story.attempts[0].started, 250ms);
@@ -223,7 +238,7 @@ TEST_F(dialling, ipv6_in_a_black_hole_costs_one_attempt_delay) {
 TEST_F(dialling, ipv6_refused_is_followed_by_ipv4) {
     const testkit::dns_server names{both_answer()};
     const auto only_v4 = listen_at(v4_text);
-    const auto got = dial("both.test", port_of(only_v4));
+    const auto got = dial(both_name, port_of(only_v4));
     ASSERT_FALSE(got.why) << got.text;
     EXPECT_THAT(course(got.story), ElementsAre("failed " + v6_text, "won " + v4_text));
     EXPECT_EQ(got.story.attempts[0].why->code, std::errc::connection_refused);
@@ -241,7 +256,7 @@ TEST_F(dialling, slow_ipv6_is_left_to_run_and_wins_over_slower_ipv4) {
         both_answer({.addresses = {"2001:db8:1::2"}}, {.addresses = {"198.51.100.2"}})};
     const auto v6 = listen_there(peer, "2001:db8:1::2");
     const auto v4 = listen_there(peer, "198.51.100.2", port_of(v6));
-    const auto got = dial("both.test", port_of(v6));
+    const auto got = dial(both_name, port_of(v6));
     ASSERT_FALSE(got.why) << got.text;
     EXPECT_THAT(course(got.story), ElementsAre("won 2001:db8:1::2", "abandoned 198.51.100.2"));
     EXPECT_GE(got.story.attempts[1].started - got.story.attempts[0].started, 250ms);
@@ -261,7 +276,7 @@ TEST_F(dialling, slow_ipv6_loses_to_ipv4_that_is_there_first) {
         both_answer({.addresses = {"2001:db8:1::2"}}, {.addresses = {"198.51.100.2"}})};
     const auto v6 = listen_there(peer, "2001:db8:1::2");
     const auto v4 = listen_there(peer, "198.51.100.2", port_of(v6));
-    const auto got = dial("both.test", port_of(v6));
+    const auto got = dial(both_name, port_of(v6));
     ASSERT_FALSE(got.why) << got.text;
     EXPECT_THAT(course(got.story), ElementsAre("abandoned 2001:db8:1::2", "won 198.51.100.2"));
     EXPECT_GE(got.story.attempts[1].started - got.story.attempts[0].started, 250ms);
@@ -270,20 +285,20 @@ TEST_F(dialling, slow_ipv6_loses_to_ipv4_that_is_there_first) {
 TEST_F(dialling, a_late_aaaa_is_waited_for_during_the_resolution_delay_alone) {
     const testkit::dns_server names{both_answer({.addresses = {v6_text}, .delay = 20s})};
     const two_listeners here;
-    const auto got = dial("both.test", here.port);
+    const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
     EXPECT_THAT(course(got.story), ElementsAre("won " + v4_text));
     const auto& a = answer_for(family::v4, got.story);
     ASSERT_TRUE(a.answered);
     EXPECT_GE(got.story.attempts[0].started - *a.answered, 50ms);
     EXPECT_FALSE(answer_for(family::v6, got.story).answered);
-    EXPECT_THAT(lookups_of("both.test"), IsEmpty());
+    EXPECT_THAT(lookups_of(both_name), IsEmpty());
 }
 
 TEST_F(dialling, an_aaaa_within_the_resolution_delay_comes_first) {
     const testkit::dns_server names{both_answer({.addresses = {v6_text}, .delay = 100ms})};
     const two_listeners here;
-    auto request = request_for("both.test", here.port);
+    auto request = request_for(both_name, here.port);
     request.resolution_delay = 30s;
     const auto got = dial(std::move(request));
     ASSERT_FALSE(got.why) << got.text;
@@ -296,7 +311,7 @@ TEST_F(dialling, an_aaaa_that_comes_during_the_race_joins_it) {
     const testkit::dns_server names{both_answer({.addresses = {v6_text}, .delay = 300ms})};
     const two_listeners here;
     const packet_drop hole{"ip daddr " + v4_text + " tcp dport " + std::to_string(here.port)};
-    const auto got = dial("both.test", here.port);
+    const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
     EXPECT_THAT(course(got.story), ElementsAre("abandoned " + v4_text, "won " + v6_text));
 }
@@ -306,7 +321,7 @@ TEST_F(dialling, an_aaaa_that_fails_leaves_ipv4) {
                            dns_answer::kind::no_such_name}) {
         const testkit::dns_server names{both_answer({.how = how})};
         const two_listeners here;
-        const auto got = dial("both.test", here.port);
+        const auto got = dial(both_name, here.port);
         ASSERT_FALSE(got.why) << got.text;
         EXPECT_THAT(course(got.story), ElementsAre("won " + v4_text));
         EXPECT_TRUE(answer_for(family::v6, got.story).why);
@@ -316,17 +331,17 @@ TEST_F(dialling, an_aaaa_that_fails_leaves_ipv4) {
 TEST_F(dialling, an_aaaa_that_never_comes_leaves_ipv4) {
     const testkit::dns_server names{both_answer({.how = dns_answer::kind::silence})};
     const two_listeners here;
-    const auto got = dial("both.test", here.port);
+    const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
     EXPECT_THAT(course(got.story), ElementsAre("won " + v4_text));
-    EXPECT_THAT(lookups_of("both.test"), IsEmpty());
+    EXPECT_THAT(lookups_of(both_name), IsEmpty());
 }
 
 TEST_F(dialling, a_late_a_does_not_hold_ipv6_back) {
     const testkit::dns_server names{
         both_answer({.addresses = {v6_text}}, {.how = dns_answer::kind::silence})};
     const two_listeners here;
-    const auto got = dial("both.test", here.port);
+    const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
     EXPECT_THAT(course(got.story), ElementsAre("won " + v6_text));
 }
@@ -336,7 +351,7 @@ TEST_F(dialling, a_late_a_does_not_hold_ipv6_back) {
 TEST_F(dialling, both_refused_names_every_address_with_its_own_error) {
     const testkit::dns_server names{both_answer()};
     const auto port = closed_port();
-    const auto got = dial("both.test", port);
+    const auto got = dial(both_name, port);
     ASSERT_TRUE(got.why);
     EXPECT_EQ(got.why->code, errc::all_attempts_failed);
     EXPECT_FALSE(got.socket);
@@ -351,7 +366,7 @@ TEST_F(dialling, both_in_a_black_hole_names_every_address_at_the_timeout) {
     const testkit::dns_server names{both_answer()};
     const two_listeners here;
     const packet_drop hole{"tcp dport " + std::to_string(here.port)};
-    auto request = request_for("both.test", here.port);
+    auto request = request_for(both_name, here.port);
     request.timeout = 1s;
     const auto got = dial(std::move(request));
     ASSERT_TRUE(got.why);
@@ -373,7 +388,7 @@ TEST_F(dialling, a_name_that_does_not_exist_is_the_callers_mistake) {
 }
 
 TEST_F(dialling, a_name_server_that_is_not_there_is_not_the_callers_mistake) {
-    const auto got = dial("both.test", 9);
+    const auto got = dial(both_name, 9);
     ASSERT_TRUE(got.why);
     EXPECT_NE(got.why->who, side::caller) << got.text;
     EXPECT_THAT(got.story.attempts, IsEmpty());
@@ -381,7 +396,7 @@ TEST_F(dialling, a_name_server_that_is_not_there_is_not_the_callers_mistake) {
 
 TEST_F(dialling, a_missing_resolver_program_is_said) {
     ::setenv("PORTICO_RESOLVE", "/nonexistent/resolver", 1);
-    const auto got = dial("both.test", 9);
+    const auto got = dial(both_name, 9);
     ASSERT_TRUE(got.why);
     if (got.why->code != os::lookup_errc::program_missing) {
         GTEST_SKIP() << "portico-resolve is installed on this host";
@@ -438,36 +453,36 @@ TEST_F(dialling, asks_for_one_family_when_only_one_is_wanted) {
     for (const auto which : {family::v4, family::v6}) {
         const testkit::dns_server names{both_answer()};
         const two_listeners here;
-        auto request = request_for("both.test", here.port);
+        auto request = request_for(both_name, here.port);
         request.only = which;
         const auto got = dial(std::move(request));
         ASSERT_FALSE(got.why) << got.text;
         EXPECT_THAT(course(got.story),
                     ElementsAre("won " + (which == family::v4 ? v4_text : v6_text)));
         const auto type = which == family::v4 ? dns_type::a : dns_type::aaaa;
-        EXPECT_THAT(names.asked(), testing::Each(std::pair{std::string{"both.test"}, type}));
+        EXPECT_THAT(names.asked(), testing::Each(std::pair{both_name, type}));
     }
 }
 
 TEST_F(dialling, a_resolver_that_never_answers_is_killed_at_the_timeout) {
-    const testkit::dns_server names{{{{"mute.test", dns_type::a}, {dns_answer::kind::silence}},
-                                     {{"mute.test", dns_type::aaaa}, {dns_answer::kind::silence}}}};
-    testkit::process command{{PORTICO_COMMAND, "dial", "-w", "1", "mute.test", "9"}};
+    const testkit::dns_server names{{{{mute_name, dns_type::a}, {dns_answer::kind::silence}},
+                                     {{mute_name, dns_type::aaaa}, {dns_answer::kind::silence}}}};
+    testkit::process command{{PORTICO_COMMAND, "dial", "-w", "1", mute_name, "9"}};
     EXPECT_EQ(command.wait(), 111);
-    EXPECT_THAT(command.err(), HasSubstr("mute.test"));
-    EXPECT_THAT(lookups_of("mute.test"), IsEmpty());
+    EXPECT_THAT(command.err(), HasSubstr(mute_name));
+    EXPECT_THAT(lookups_of(mute_name), IsEmpty());
 }
 
 TEST_F(dialling, lookups_end_when_the_program_that_asked_is_killed) {
-    const testkit::dns_server names{{{{"left.test", dns_type::a}, {dns_answer::kind::silence}},
-                                     {{"left.test", dns_type::aaaa}, {dns_answer::kind::silence}}}};
-    testkit::process command{{PORTICO_COMMAND, "dial", "left.test", "9"}};
+    const testkit::dns_server names{{{{left_name, dns_type::a}, {dns_answer::kind::silence}},
+                                     {{left_name, dns_type::aaaa}, {dns_answer::kind::silence}}}};
+    testkit::process command{{PORTICO_COMMAND, "dial", left_name, "9"}};
     while (names.asked().size() < 2) { // both are in the middle of it
         std::this_thread::yield();
     }
-    EXPECT_THAT(lookups_of("left.test"), SizeIs(2));
+    EXPECT_THAT(lookups_of(left_name), SizeIs(2));
     ASSERT_EQ(::kill(command.pid(), SIGKILL), 0);
-    while (!lookups_of("left.test").empty()) {
+    while (!lookups_of(left_name).empty()) {
         std::this_thread::yield();
     }
 }
@@ -490,7 +505,7 @@ TEST_F(dialling, reaches_an_ipv4_address_through_a_nat64) {
 TEST_F(dialling, from_a_local_address_races_its_family_alone) {
     const testkit::dns_server names{both_answer()};
     const two_listeners here;
-    auto request = request_for("both.test", here.port);
+    auto request = request_for(both_name, here.port);
     request.from = ip::endpoint{address("127.0.0.7"), 0};
     const auto got = dial(std::move(request));
     ASSERT_FALSE(got.why) << got.text;
@@ -550,10 +565,10 @@ TEST_F(dialling, sets_no_delay_and_dead_after) {
 }
 
 TEST_F(dialling, remembers_what_won) {
-    testkit::must_run("ip addr replace 2001:db8::3/128 dev lo nodad");
+    add_v6("2001:db8::3");
     const testkit::dns_server names{both_answer({.addresses = {v6_text, "2001:db8::3"}}, {})};
     const auto listener = listen_at("::");
-    auto request = request_for("both.test", port_of(listener));
+    auto request = request_for(both_name, port_of(listener));
     const auto first = dial(request).story.attempts.at(0).to.address;
     request.memory = std::make_shared<race::memory>();
     {
@@ -600,7 +615,7 @@ TEST_F(dialling, a_unix_socket_by_path_and_by_abstract_name) {
 TEST_F(dialling, udp_takes_the_first_address_that_can_be_reached) {
     testkit::must_run("ip -6 addr del " + v6_text + "/128 dev lo");
     const testkit::dns_server names{both_answer({.addresses = {"2001:db8:ffff::1"}})};
-    auto request = request_for("both.test", 9);
+    auto request = request_for(both_name, 9);
     request.over = ip::transport::udp;
     const auto got = dial(std::move(request));
     ASSERT_FALSE(got.why) << got.text;
@@ -638,12 +653,12 @@ TEST_F(dialling, cancelling_a_race_closes_everything) {
 }
 
 TEST_F(dialling, cancelling_while_it_resolves_kills_the_lookups) {
-    const testkit::dns_server names{{{{"mute.test", dns_type::a}, {dns_answer::kind::silence}},
-                                     {{"mute.test", dns_type::aaaa}, {dns_answer::kind::silence}}}};
+    const testkit::dns_server names{{{{mute_name, dns_type::a}, {dns_answer::kind::silence}},
+                                     {{mute_name, dns_type::aaaa}, {dns_answer::kind::silence}}}};
     run::dial_outcome outcome;
     boost::asio::io_context context;
     boost::asio::cancellation_signal stop;
-    run::async_dial(context.get_executor(), request_for("mute.test", 9),
+    run::async_dial(context.get_executor(), request_for(mute_name, 9),
                     boost::asio::bind_cancellation_slot(
                         stop.slot(), [&](run::dial_outcome got) { outcome = std::move(got); }));
     while (names.asked().size() < 2) {
@@ -653,7 +668,7 @@ TEST_F(dialling, cancelling_while_it_resolves_kills_the_lookups) {
     context.run();
     ASSERT_TRUE(outcome.why);
     EXPECT_EQ(outcome.why->code, std::errc::operation_canceled);
-    EXPECT_THAT(lookups_of("mute.test"), IsEmpty());
+    EXPECT_THAT(lookups_of(mute_name), IsEmpty());
 }
 
 TEST_F(dialling, the_end_of_the_context_leaves_nothing_behind) {
@@ -663,14 +678,14 @@ TEST_F(dialling, the_end_of_the_context_leaves_nothing_behind) {
     const auto before = open_descriptors();
     {
         boost::asio::io_context context;
-        run::async_dial(context.get_executor(), request_for("both.test", here.port),
+        run::async_dial(context.get_executor(), request_for(both_name, here.port),
                         [](const run::dial_outcome&) { ADD_FAILURE() << "it completed"; });
         while (hole.count() == 0) {
             context.poll();
         }
     }
     EXPECT_EQ(open_descriptors(), before);
-    EXPECT_THAT(lookups_of("both.test"), IsEmpty());
+    EXPECT_THAT(lookups_of(both_name), IsEmpty());
 }
 
 // ---- proxies ----

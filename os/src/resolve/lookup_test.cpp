@@ -125,7 +125,8 @@ TEST(lookup, inherits_no_descriptor_but_its_own_three) {
 
 TEST(lookup, starts_with_default_signals) {
     const auto before = std::signal(SIGPIPE, SIG_IGN);
-    const script shows{"sed -n -E 's/^Sig(Blk|Ign):.//p' /proc/$$/status"};
+    // By exec: a shell that starts a child blocks its own signals for a moment.
+    const script shows{"exec sed -n -E 's/^Sig(Blk|Ign):.//p' /proc/self/status"};
     auto running = start_lookup({"x", family::v4}, {shows.path()});
     std::signal(SIGPIPE, before);
     ASSERT_TRUE(running);
