@@ -13,6 +13,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -151,9 +152,19 @@ private:
     }
     void flush_() override {}
 
-    [[nodiscard]] os::sys_result<std::size_t> put(std::span<const std::byte> bytes) const {
+    // Who reads the log may be slow for a moment, but must not stop the service: then lines are
+    // lost until there is room. A pipe has room for PIPE_BUF bytes when poll(2) says so.
+    [[nodiscard]] bool has_room() noexcept {
+        pollfd room{STDERR_FILENO, POLLOUT, 0};
+        const bool found = ::poll(&room, 1, stuck_ ? 0 : patience_ms) != 0;
+        stuck_ = !found;
+        return found;
+    }
+
+    [[nodiscard]] os::sys_result<std::size_t> put(std::span<const std::byte> bytes) {
         if (may_break_) {
-            return os::write(STDERR_FILENO, bytes);
+            return has_room() ? os::write(STDERR_FILENO, bytes)
+                              : tl::unexpected{std::error_code{EAGAIN, std::system_category()}};
         }
         const auto done = ::write(STDERR_FILENO, bytes.data(), bytes.size());
         if (done >= 0) {
@@ -165,7 +176,10 @@ private:
         return tl::unexpected{std::error_code{errno, std::system_category()}};
     }
 
+    static constexpr int patience_ms = 1000;
+
     bool may_break_ = true;
+    bool stuck_ = false; // the last line was lost
     std::uint64_t lost_ = 0;
 };
 

@@ -53,7 +53,7 @@ void add_duration(fields& to, duration lasted);
 [[nodiscard]] std::string to_json_members(std::string_view what, const fields& with);
 
 // Threads: one at a time. A reader of stderr that went away is no failure and no signal. Lines that
-// a full non-blocking stderr does not take are counted, and told before the next line.
+// a full stderr does not take within a second are counted, and told before the next line.
 class event_log {
 public:
     explicit event_log(log_settings settings);

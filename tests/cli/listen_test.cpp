@@ -535,6 +535,22 @@ TEST_F(listen, nobody_who_reads_its_log_does_no_harm) {
     }
 }
 
+TEST_F(listen, a_log_that_nobody_reads_does_not_stop_the_service) {
+    // The shell holds the pipe open and does not read it.
+    const auto script = "mkfifo '" + file("log") + "' && exec 3<>'" + file("log") + "' && exec " +
+                        command + " listen '[::1]:0' --echo 2>'" + file("log") + "'";
+    process server{{"sh", "-c", script}};
+    const auto port = server.wait_for_out(R"(listening tcp \S+:(\d+)\n)");
+    ASSERT_TRUE(port);
+    const ip::endpoint at{ip::address::loopback(ip::family::v6),
+                          static_cast<std::uint16_t>(std::stoul(*port))};
+    for (int i = 0; i < 1000; ++i) { // more lines than a pipe holds
+        const auto client = connect_to(at);
+        put(client, "x");
+        EXPECT_EQ(take(client), "x");
+    }
+}
+
 // ---- signals ----
 
 TEST_F(listen, term_waits_for_the_last_connection) {
