@@ -218,7 +218,7 @@ TEST_F(dialling, prefers_ipv6_when_both_work) {
     const two_listeners here;
     const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("won " + v6_text));
+    ASSERT_THAT(course(got.story), ElementsAre("won " + v6_text));
     EXPECT_EQ(ip::to_text(got.peer), "[" + v6_text + "]:" + std::to_string(here.port));
     EXPECT_NE(::fcntl(got.socket.raw(), F_GETFL) & O_NONBLOCK, 0);
     EXPECT_NE(::fcntl(got.socket.raw(), F_GETFD) & FD_CLOEXEC, 0);
@@ -230,7 +230,7 @@ TEST_F(dialling, ipv6_in_a_black_hole_costs_one_attempt_delay) {
     const packet_drop hole{"ip6 daddr " + v6_text + " tcp dport " + std::to_string(here.port)};
     const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("abandoned " + v6_text, "won " + v4_text));
+    ASSERT_THAT(course(got.story), ElementsAre("abandoned " + v6_text, "won " + v4_text));
     EXPECT_GE(got.story.attempts[1].started - got.story.attempts[0].started, 250ms);
     EXPECT_GE(hole.count(), 1U);
 }
@@ -240,7 +240,7 @@ TEST_F(dialling, ipv6_refused_is_followed_by_ipv4) {
     const auto only_v4 = listen_at(v4_text);
     const auto got = dial(both_name, port_of(only_v4));
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("failed " + v6_text, "won " + v4_text));
+    ASSERT_THAT(course(got.story), ElementsAre("failed " + v6_text, "won " + v4_text));
     EXPECT_EQ(got.story.attempts[0].why->code, std::errc::connection_refused);
     EXPECT_GE(got.story.attempts[1].started, got.story.attempts[0].ended);
 }
@@ -258,7 +258,7 @@ TEST_F(dialling, slow_ipv6_is_left_to_run_and_wins_over_slower_ipv4) {
     const auto v4 = listen_there(peer, "198.51.100.2", port_of(v6));
     const auto got = dial(both_name, port_of(v6));
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("won 2001:db8:1::2", "abandoned 198.51.100.2"));
+    ASSERT_THAT(course(got.story), ElementsAre("won 2001:db8:1::2", "abandoned 198.51.100.2"));
     EXPECT_GE(got.story.attempts[1].started - got.story.attempts[0].started, 250ms);
     EXPECT_GE(got.story.attempts[0].ended - got.story.attempts[0].started, 400ms);
 }
@@ -278,7 +278,7 @@ TEST_F(dialling, slow_ipv6_loses_to_ipv4_that_is_there_first) {
     const auto v4 = listen_there(peer, "198.51.100.2", port_of(v6));
     const auto got = dial(both_name, port_of(v6));
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("abandoned 2001:db8:1::2", "won 198.51.100.2"));
+    ASSERT_THAT(course(got.story), ElementsAre("abandoned 2001:db8:1::2", "won 198.51.100.2"));
     EXPECT_GE(got.story.attempts[1].started - got.story.attempts[0].started, 250ms);
 }
 
@@ -287,7 +287,7 @@ TEST_F(dialling, a_late_aaaa_is_waited_for_during_the_resolution_delay_alone) {
     const two_listeners here;
     const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("won " + v4_text));
+    ASSERT_THAT(course(got.story), ElementsAre("won " + v4_text));
     const auto& a = answer_for(family::v4, got.story);
     ASSERT_TRUE(a.answered);
     EXPECT_GE(got.story.attempts[0].started - *a.answered, 50ms);
@@ -302,7 +302,7 @@ TEST_F(dialling, an_aaaa_within_the_resolution_delay_comes_first) {
     request.resolution_delay = 30s;
     const auto got = dial(std::move(request));
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("won " + v6_text));
+    ASSERT_THAT(course(got.story), ElementsAre("won " + v6_text));
     EXPECT_LT(answer_for(family::v4, got.story).answered,
               answer_for(family::v6, got.story).answered);
 }
@@ -313,7 +313,7 @@ TEST_F(dialling, an_aaaa_that_comes_during_the_race_joins_it) {
     const packet_drop hole{"ip daddr " + v4_text + " tcp dport " + std::to_string(here.port)};
     const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("abandoned " + v4_text, "won " + v6_text));
+    ASSERT_THAT(course(got.story), ElementsAre("abandoned " + v4_text, "won " + v6_text));
 }
 
 TEST_F(dialling, an_aaaa_that_fails_leaves_ipv4) {
@@ -323,7 +323,7 @@ TEST_F(dialling, an_aaaa_that_fails_leaves_ipv4) {
         const two_listeners here;
         const auto got = dial(both_name, here.port);
         ASSERT_FALSE(got.why) << got.text;
-        EXPECT_THAT(course(got.story), ElementsAre("won " + v4_text));
+        ASSERT_THAT(course(got.story), ElementsAre("won " + v4_text));
         EXPECT_TRUE(answer_for(family::v6, got.story).why);
     }
 }
@@ -333,7 +333,7 @@ TEST_F(dialling, an_aaaa_that_never_comes_leaves_ipv4) {
     const two_listeners here;
     const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("won " + v4_text));
+    ASSERT_THAT(course(got.story), ElementsAre("won " + v4_text));
     EXPECT_THAT(lookups_of(both_name), IsEmpty());
 }
 
@@ -343,7 +343,7 @@ TEST_F(dialling, a_late_a_does_not_hold_ipv6_back) {
     const two_listeners here;
     const auto got = dial(both_name, here.port);
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("won " + v6_text));
+    ASSERT_THAT(course(got.story), ElementsAre("won " + v6_text));
 }
 
 // ---- failing ----
@@ -355,7 +355,7 @@ TEST_F(dialling, both_refused_names_every_address_with_its_own_error) {
     ASSERT_TRUE(got.why);
     EXPECT_EQ(got.why->code, errc::all_attempts_failed);
     EXPECT_FALSE(got.socket);
-    EXPECT_THAT(course(got.story), ElementsAre("failed " + v6_text, "failed " + v4_text));
+    ASSERT_THAT(course(got.story), ElementsAre("failed " + v6_text, "failed " + v4_text));
     for (const auto& each : got.story.attempts) {
         EXPECT_EQ(each.why->code, std::errc::connection_refused);
         EXPECT_THAT(got.text, HasSubstr(ip::to_text(each.to) + " Connection refused after "));
@@ -446,7 +446,7 @@ TEST_F(dialling, finds_a_name_that_only_etc_hosts_has) {
     const two_listeners here;
     const auto got = dial("listed", here.port);
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("won " + v6_text));
+    ASSERT_THAT(course(got.story), ElementsAre("won " + v6_text));
 }
 
 TEST_F(dialling, asks_for_one_family_when_only_one_is_wanted) {
@@ -457,7 +457,7 @@ TEST_F(dialling, asks_for_one_family_when_only_one_is_wanted) {
         request.only = which;
         const auto got = dial(std::move(request));
         ASSERT_FALSE(got.why) << got.text;
-        EXPECT_THAT(course(got.story),
+        ASSERT_THAT(course(got.story),
                     ElementsAre("won " + (which == family::v4 ? v4_text : v6_text)));
         const auto type = which == family::v4 ? dns_type::a : dns_type::aaaa;
         EXPECT_THAT(names.asked(), testing::Each(std::pair{both_name, type}));
@@ -497,7 +497,7 @@ TEST_F(dialling, reaches_an_ipv4_address_through_a_nat64) {
     const auto got = dial("203.0.113.5", port_of(translated));
     testkit::must_run("ip -6 route del local 64:ff9b::/96 dev lo");
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("won 64:ff9b::cb00:7105"));
+    ASSERT_THAT(course(got.story), ElementsAre("won 64:ff9b::cb00:7105"));
 }
 
 // ---- options ----
@@ -509,7 +509,7 @@ TEST_F(dialling, from_a_local_address_races_its_family_alone) {
     request.from = ip::endpoint{address("127.0.0.7"), 0};
     const auto got = dial(std::move(request));
     ASSERT_FALSE(got.why) << got.text;
-    EXPECT_THAT(course(got.story), ElementsAre("won " + v4_text));
+    ASSERT_THAT(course(got.story), ElementsAre("won " + v4_text));
     EXPECT_EQ(std::get<ip::endpoint>(got.local).address, address("127.0.0.7"));
 }
 
