@@ -64,7 +64,7 @@ public:
 private:
     void begin();
     void dial_unix(const ip::unix_name& name);
-    void start_race();
+    void start_race(instant began);
     void ask(const std::string& name, ip::family which,
              void (dialling::*then)(ip::family, result<os::lookup_answer>), deadline until);
 
@@ -129,8 +129,10 @@ void dialling::begin() {
     if (!done_) {
         return;
     }
+    // One reading of the clock, so that a race which times out has lasted the whole timeout.
+    const auto began = os::now();
     if (request_.timeout) {
-        until_ = deadline::after(os::now(), *request_.timeout);
+        until_ = deadline::after(began, *request_.timeout);
     }
     auto target = read_request(request_);
     if (!target) {
@@ -140,7 +142,7 @@ void dialling::begin() {
     if (target_.unix_socket) {
         return dial_unix(*target_.unix_socket);
     }
-    start_race();
+    start_race(began);
 }
 
 // connect() to a UNIX socket either works at once or fails: EAGAIN when its queue is full.
@@ -157,7 +159,7 @@ void dialling::dial_unix(const ip::unix_name& name) {
     finish();
 }
 
-void dialling::start_race() {
+void dialling::start_race(instant began) {
     race::config how;
     how.attempt_delay = request_.attempt_delay;
     how.resolution_delay = request_.resolution_delay;
@@ -165,7 +167,7 @@ void dialling::start_race() {
     how.until = until_;
     how.expect_v4 = target_.wants_v4;
     how.expect_v6 = target_.wants_v6;
-    race_.emplace(how, os::now());
+    race_.emplace(how, began);
     // AAAA first (RFC 8305 section 3).
     for (const auto which : {ip::family::v6, ip::family::v4}) {
         if (which == ip::family::v6 ? how.expect_v6 : how.expect_v4) {
