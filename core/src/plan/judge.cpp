@@ -15,19 +15,22 @@ struct share {
     [[nodiscard]] bool any() const noexcept { return v4 || v6 || other; }
 };
 
-bool serves(const planned_socket& socket, std::size_t wish) noexcept {
-    return socket.wish == wish ||
-           std::find(socket.also_for.begin(), socket.also_for.end(), wish) != socket.also_for.end();
-}
-
-share share_of(std::size_t wish, const plan& made, const std::vector<bool>& bound) {
-    share open;
+// What is open for each wish.
+std::vector<share> shares_of(std::size_t wishes, const plan& made, const std::vector<bool>& bound) {
+    std::vector<share> open(wishes);
     for (std::size_t i = 0; i < made.sockets.size() && i < bound.size(); ++i) {
-        if (!bound[i] || !serves(made.sockets[i], wish)) {
+        if (!bound[i]) {
             continue;
         }
-        const auto* where = std::get_if<ip::endpoint>(&made.sockets[i].at);
-        (where == nullptr ? open.other : where->address.is_v6() ? open.v6 : open.v4) = true;
+        const auto& socket = made.sockets[i];
+        const auto* where = std::get_if<ip::endpoint>(&socket.at);
+        const auto of = where == nullptr          ? &share::other
+                        : where->address.is_v6() ? &share::v6
+                                                  : &share::v4;
+        open.at(socket.wish).*of = true;
+        for (const auto also : socket.also_for) {
+            open.at(also).*of = true;
+        }
     }
     return open;
 }
@@ -69,8 +72,9 @@ std::optional<shortfall> judge(const std::vector<wish>& wishes, const plan& made
                          wishes.size() == 1 ? "no socket for " + quoted(written(wishes.front()))
                                             : std::string{"no socket for any of the addresses"}};
     }
+    const auto open = shares_of(wishes.size(), made, bound);
     for (std::size_t i = 0; i < wishes.size(); ++i) {
-        if (auto text = missing(wishes[i], share_of(i, made, bound))) {
+        if (auto text = missing(wishes[i], open[i])) {
             return shortfall{errc::required_not_bound, i, *std::move(text)};
         }
     }
