@@ -101,7 +101,8 @@ class Install(unittest.TestCase):
         (source / "CMakeLists.txt").write_text(
             "cmake_minimum_required(VERSION 3.25)\nproject(future CXX)\nfind_package(portico 99 CONFIG REQUIRED)\n")
         with self.assertRaisesRegex(AssertionError, "99"):
-            run("cmake", "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+            run("cmake", "-S", source, "-B", source / "build", "-G", "Ninja",
+                f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CXX_COMPILER={COMPILER}")
 
     def test_a_project_builds_with_pkg_config(self):
         build = self.place / "by_hand"
