@@ -1,64 +1,14 @@
 // Moving bytes, never raising SIGPIPE.
 
+#include "portico/os/sigpipe.hpp"
 #include "portico/os/socket.hpp"
 #include "socket/call.hpp"
 
 #include <csignal>
-#include <ctime>
 #include <unistd.h>
 
 namespace portico::os {
 namespace {
-
-// Keeps a SIGPIPE of this thread from being delivered while it lives.
-//
-// The kernel sends the SIGPIPE of a write to the writing thread, so blocking it in this thread is
-// enough, and neither another thread nor the disposition notices. One that was pending before
-// belongs to somebody else and is left.
-class sigpipe_held {
-public:
-    sigpipe_held() noexcept {
-        sigset_t pending;
-        ::sigemptyset(&pending);
-        ::sigpending(&pending);
-        was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-        ::pthread_sigmask(SIG_BLOCK, only_sigpipe(), &before_);
-    }
-    sigpipe_held(const sigpipe_held&) = delete;
-    sigpipe_held& operator=(const sigpipe_held&) = delete;
-    ~sigpipe_held() {
-        const int number = errno;
-        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-        errno = number;
-    }
-
-    // Takes away the signal that our write has raised, also where SIGPIPE is ignored: a blocked
-    // signal is kept pending whatever its disposition is. sigtimedwait(2) prefers signals of the
-    // thread to those of the process.
-    void take() const noexcept {
-        const int number = errno;
-        constexpr timespec at_once{0, 0};
-        if (!was_pending_) {
-            static_cast<void>(
-                without_eintr([&] { return ::sigtimedwait(only_sigpipe(), nullptr, &at_once); }));
-        }
-        errno = number;
-    }
-
-private:
-    static const sigset_t* only_sigpipe() noexcept {
-        static const sigset_t set = [] {
-            sigset_t made;
-            ::sigemptyset(&made);
-            ::sigaddset(&made, SIGPIPE);
-            return made;
-        }();
-        return &set;
-    }
-
-    sigset_t before_{};
-    bool was_pending_ = false;
-};
 
 // A write that was cut short may have raised it too: the readers of a pipe can go away half-way.
 ssize_t write_quietly(int to, std::span<const std::byte> bytes) noexcept {
