@@ -87,13 +87,13 @@ TEST(gate, in_any_order_of_operations_the_counts_add_up) {
             case 1:
             case 2:
             case 3:
-                open -= open == 0 ? 0 : 1;
+                open -= open == 0 ? 0U : 1U;
                 begins = way.handle_ended();
                 break;
             default:
                 ASSERT_EQ(way.handle_connection(), open < limit);
                 ++(open < limit ? let_in : refused);
-                open += open < limit ? 1 : 0;
+                open += open < limit ? 1U : 0U;
                 break;
             }
             ASSERT_EQ(way.open(), open);
