@@ -1,0 +1,98 @@
+// Moving bytes between clients and targets: one engine a thread, with an epoll loop of its own.
+#pragma once
+
+#include "portico/os/fd.hpp"
+#include "portico/relay/streams.hpp"
+#include "portico/run/relay_counters.hpp"
+#include "portico/run/relay_targets.hpp"
+#include "portico/run/service.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace portico::run {
+
+// How one relay service treats its connections. The same for all its engines.
+struct relay_settings {
+    relay::limits limits{};                                  // of joined connections
+    duration connect_timeout = std::chrono::seconds{10};     // for all addresses of one target
+    duration attempt_delay = std::chrono::milliseconds{250}; // RFC 8305 section 5
+    // A reset waits so long at most for the last bytes to be acknowledged.
+    duration linger = std::chrono::seconds{2};
+    std::optional<ip::endpoint> from{};               // local address of connections to targets
+    std::string interface {};                         // SO_BINDTODEVICE for them
+    bool no_delay = true;                             // TCP_NODELAY on both sides
+    std::optional<std::chrono::seconds> dead_after{}; // see os::set_dead_after(); targets' side
+    std::size_t buffer = 64 << 10;      // bytes of a buffer, and what is read at once; at least 1
+    std::size_t max_buffers = 1024;     // of each engine: when all are lent, reading waits
+    std::size_t max_pipes = 256;        // of each engine, for splice(2); 0: bytes are copied
+    std::size_t max_connections = 1000; // of each engine; further clients wait in the queue
+};
+
+// Two sockets that somebody else has connected, to be joined.
+struct joined_sockets {
+    os::fd client; // both non-blocking
+    os::fd target;
+    ip::any_endpoint local;               // where the client came in
+    ip::any_endpoint peer;                // the client
+    std::vector<std::byte> from_client{}; // what was read already, at most one buffer
+    std::vector<std::byte> from_target{};
+};
+
+// The engine. It owns no thread: give it one with run(), or let another loop watch descriptor() for
+// readability and call run_ready().
+//
+//   listening sockets --accept--> choose a target --connect, or race--> join --> move bytes --> end
+//        (paused at the limit)        ^-- the next target, when none of its addresses answers
+//
+// A connection holds no buffer while nothing waits to be written, and costs about 400 bytes.
+//
+// Threads: post_*() from any; everything else from the one that runs it. `ended` is called on that
+// one. SIGPIPE is blocked in it while run() or run_ready() lasts, and left as it was.
+class relay_engine {
+public:
+    using ended = std::function<void(connection_end)>;
+
+    // `targets` and `settings` are shared with the other engines of the service. `number` is this
+    // engine's among them, for the numbers of connections. `tell` may be empty.
+    relay_engine(std::shared_ptr<const relay_settings> settings,
+                 std::shared_ptr<relay_targets> targets, std::shared_ptr<relay_counters> counters,
+                 ended tell);
+    relay_engine(const relay_engine&) = delete;
+    relay_engine& operator=(const relay_engine&) = delete;
+    // Closes everything; `ended` is not called.
+    ~relay_engine();
+
+    // Whether there were descriptors for its own loop.
+    [[nodiscard]] result<void> ready() const;
+    // Accepts from this listening socket, which is non-blocking. `shared`: others wait for the same
+    // socket, and one of them is to be woken (EPOLLEXCLUSIVE). Before run().
+    [[nodiscard]] result<void> listen(os::fd socket, std::size_t wish, bool shared);
+
+    // Until a drain or a stop is over.
+    void run();
+    // The same for a loop that watches descriptor(): what is to be done now. False when all is
+    // over. next_deadline() is when to call it again at the latest.
+    [[nodiscard]] int descriptor() const noexcept;
+    [[nodiscard]] bool run_ready();
+    [[nodiscard]] deadline next_deadline() const noexcept;
+
+    // Takes two connected sockets over.
+    void post_joined(joined_sockets pair);
+    // Accepts what is in the queues and nothing more, and ends with the last connection. New
+    // connection requests are ignored, so that those that are half-way can be finished.
+    void post_drain();
+    // Ends everything at once, with resets.
+    void post_stop();
+    // Ends the connections to targets that use an address or a device that is gone, with resets.
+    void post_reset_all();
+
+private:
+    class loop;
+    std::unique_ptr<loop> loop_;
+};
+
+} // namespace portico::run

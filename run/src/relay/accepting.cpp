@@ -1,0 +1,200 @@
+// Listening sockets: taking clients from them without ever stopping or spinning, and closing them
+// without losing any.
+
+#include "relay/loop.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace portico::run {
+namespace {
+
+constexpr unsigned accepts_per_turn = 64; // of one listening socket
+// So long a drain waits for the last packet of handshakes that are half-way.
+constexpr duration half_way = std::chrono::milliseconds{100};
+
+error accept_error(int number) {
+    return {{number, std::system_category()}, operation::accept, side::system, {}};
+}
+
+// Whoever asks for a connection from now on is not answered, and asks again a second later, when
+// somebody else or nobody is listening; who is half-way in is let in.
+void ignore_new(int socket) {
+    constexpr std::uint32_t flags_at = 13; // RFC 9293 section 3.1
+    constexpr std::uint8_t syn = 2;
+    constexpr std::uint8_t ack = 16;
+    std::array<sock_filter, 5> program{{
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_at),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+    }};
+    const sock_fprog filter{program.size(), program.data()};
+    static_cast<void>(::setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter));
+}
+
+relay_family family_of(int socket) {
+    const auto at = os::getsockname(socket);
+    const auto* where = at ? std::get_if<ip::endpoint>(&*at) : nullptr;
+    return where == nullptr         ? relay_family::local
+           : where->address.is_v6() ? relay_family::v6
+                                    : relay_family::v4;
+}
+
+} // namespace
+
+result<void> relay_engine::loop::listen(os::fd socket, std::size_t wish, bool shared) {
+    auto& made = listening_.emplace_back();
+    made.family = family_of(socket.raw());
+    made.socket = std::move(socket);
+    made.wish = static_cast<std::uint32_t>(wish);
+    made.shared = shared;
+    if (made.family != relay_family::local && settings_->no_delay) {
+        static_cast<void>(os::set_no_delay(made.socket.raw(), true)); // accepted sockets inherit it
+    }
+    watch_listening(made);
+    if (!made.watched) {
+        const int number = errno;
+        listening_.pop_back();
+        return tl::unexpected{accept_error(number)};
+    }
+    return {};
+}
+
+void relay_engine::loop::watch_listening(listening& which) {
+    if (which.watched || which.paused) {
+        return;
+    }
+    const auto number = static_cast<std::uint32_t>(&which - &listening_.front());
+    const auto exclusive = which.shared ? std::uint32_t{EPOLLEXCLUSIVE} : 0U;
+    which.watched = calls::watch(epoll_.raw(), which.socket.raw(), EPOLLIN | exclusive,
+                                 tag::make(tag::listener, 0, number)) == 0;
+}
+
+void relay_engine::loop::unwatch_listening(listening& which) {
+    if (std::exchange(which.watched, false)) {
+        calls::unwatch(epoll_.raw(), which.socket.raw());
+    }
+}
+
+void relay_engine::loop::pause_listening(listening& which, instant until) {
+    which.paused = until;
+    unwatch_listening(which);
+}
+
+// After a pause, or when there is room again.
+void relay_engine::loop::resume_listening() {
+    if (!accepting_ || is_full()) {
+        return;
+    }
+    for (auto& each : listening_) {
+        if (each.paused && *each.paused <= now_) {
+            each.paused.reset();
+        }
+        watch_listening(each);
+    }
+}
+
+void relay_engine::loop::accept_from(listening& from) {
+    for (unsigned i = 0; i < accepts_per_turn; ++i) {
+        if (is_full()) {
+            for (auto& each : listening_) {
+                unwatch_listening(each); // the queue is theirs to wait in
+            }
+            return;
+        }
+        calls::peer_name peer;
+        const int got = calls::accept(from.socket.raw(), peer);
+        if (got >= 0) {
+            from.policy.handle_accepted();
+            auto& c = make_connection(peer);
+            c.wish = from.wish;
+            c.family = from.family;
+            c.at(relay::end::client).socket = got;
+            c.at(relay::end::client).told_no_delay = true;
+            auto& counts = count(c);
+            counts.accepted.add();
+            counts.active.add();
+            begin_joining(c);
+            continue;
+        }
+        const auto decided = from.policy.handle_failure({-got, std::system_category()},
+                                                        static_cast<bool>(spare_), now_);
+        if (decided.passed_over) {
+            counters_->accept_failed.add();
+        }
+        switch (decided.step) {
+        case admit::accept_step::again:
+            break;
+        case admit::accept_step::wait:
+            return;
+        case admit::accept_step::shed:
+            if (!shed(from)) {
+                return;
+            }
+            break;
+        case admit::accept_step::pause:
+            return pause_listening(from, decided.until);
+        }
+    }
+}
+
+// One client is taken on the spare descriptor and reset. False when that is to be left for now.
+bool relay_engine::loop::shed(listening& from) {
+    spare_.reset();
+    calls::peer_name peer;
+    const int got = calls::accept(from.socket.raw(), peer);
+    if (got >= 0) {
+        calls::close(got, true);
+        counters_->shed.add();
+    }
+    spare_ = os::fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    const auto decided =
+        from.policy.handle_shed({got < 0 ? -got : 0, std::system_category()}, now_);
+    if (decided.step == admit::accept_step::pause) {
+        pause_listening(from, decided.until);
+    }
+    return decided.step == admit::accept_step::again;
+}
+
+void relay_engine::loop::begin_drain() {
+    if (!accepting_ || close_listening_at_) {
+        return;
+    }
+    for (const auto& each : listening_) {
+        if (each.family != relay_family::local) {
+            ignore_new(each.socket.raw());
+        }
+    }
+    close_listening_at_ = now_ + half_way;
+}
+
+void relay_engine::loop::close_listening() {
+    for (auto& each : listening_) {
+        while (!each.shared) { // the queue of a shared one may be somebody else's
+            calls::peer_name peer;
+            const int got = calls::accept(each.socket.raw(), peer);
+            if (got < 0) {
+                break;
+            }
+            auto& c = make_connection(peer);
+            c.wish = each.wish;
+            c.family = each.family;
+            c.at(relay::end::client).socket = got;
+            c.at(relay::end::client).told_no_delay = true;
+            count(c).accepted.add();
+            count(c).active.add();
+            begin_joining(c);
+        }
+        unwatch_listening(each);
+    }
+    listening_.clear();
+    accepting_ = false;
+}
+
+} // namespace portico::run

@@ -1,0 +1,425 @@
+#include "relay/loop.hpp"
+
+#include "portico/ip/canonical.hpp"
+#include "portico/os/clock.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace portico::run {
+namespace {
+
+constexpr std::size_t events_at_once = 256;
+
+int milliseconds_until(deadline when, instant now) {
+    if (when.is_never()) {
+        return -1;
+    }
+    constexpr auto longest = std::chrono::hours{1};
+    const auto left = std::min<duration>(when.remaining(now), longest);
+    return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
+}
+
+std::optional<error> as_error(relay_end why, int number, const ip::any_endpoint& peer) {
+    const auto failed = [&](int code, operation op, side who) {
+        return error{{code, std::system_category()}, op, who, peer};
+    };
+    switch (why) {
+    case relay_end::both_ended:
+        return std::nullopt;
+    case relay_end::client_failed:
+    case relay_end::client_gone:
+    case relay_end::target_failed:
+        return failed(number == 0 || number == EPIPE ? ECONNRESET : number, operation::receive,
+                      side::peer);
+    case relay_end::idle:
+    case relay_end::half_closed:
+    case relay_end::header_late:
+        return failed(ETIMEDOUT, operation::receive, side::peer);
+    case relay_end::bad_header:
+        return failed(EPROTO, operation::proxy, side::peer);
+    case relay_end::untrusted:
+    case relay_end::denied:
+    case relay_end::limited:
+    case relay_end::full:
+        return failed(EACCES, operation::accept, side::peer);
+    case relay_end::no_memory:
+        return failed(number == 0 ? ENOMEM : number, operation::open, side::system);
+    case relay_end::no_target:
+        return failed(number == 0 ? EHOSTUNREACH : number, operation::connect, side::peer);
+    case relay_end::stopped:
+        return failed(ECANCELED, operation::close, side::caller);
+    case relay_end::egress_gone:
+        return failed(ENETDOWN, operation::connect, side::system);
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+std::string_view to_text(relay_end why) noexcept {
+    constexpr std::array<std::string_view, relay_ends> words{
+        "both_ended", "client_failed", "target_failed", "idle",        "half_closed", "client_gone",
+        "no_target",  "no_memory",     "bad_header",    "header_late", "untrusted",   "denied",
+        "limited",    "full",          "stopped",       "egress_gone"};
+    return words.at(static_cast<std::size_t>(why));
+}
+
+relay_engine::loop::loop(std::shared_ptr<const relay_settings> settings,
+                         std::shared_ptr<relay_targets> targets,
+                         std::shared_ptr<relay_counters> counters, ended tell)
+    : settings_{std::move(settings)}, targets_{std::move(targets)}, counters_{std::move(counters)},
+      tell_{std::move(tell)}, epoll_{calls::epoll()}, wakeup_{::eventfd(0, EFD_CLOEXEC |
+                                                                               EFD_NONBLOCK)},
+      spare_{::open("/dev/null", O_RDONLY | O_CLOEXEC)}, now_{os::now()}, events_(events_at_once),
+      scratch_(std::max<std::size_t>(settings_->buffer, 1)), wheel_{now_},
+      buffers_{scratch_.size(), std::max<std::size_t>(settings_->max_buffers, 1)},
+      pipes_{settings_->max_pipes} {
+    calls::watch(epoll_.raw(), wakeup_.raw(), EPOLLIN, tag::make(tag::work, 0, 0));
+}
+
+relay_engine::loop::~loop() {
+    for (auto& each : connections_) {
+        if (each.now != phase::unused) {
+            close_attempts(each, true);
+            for (const auto& side : each.ends) {
+                if (side.socket >= 0) {
+                    calls::close(side.socket, true);
+                }
+            }
+            wheel_.cancel(each);
+            if (each.has_target) {
+                targets_->handle_ended(each.target);
+            }
+        }
+    }
+}
+
+result<void> relay_engine::loop::ready() const {
+    if (epoll_ && wakeup_) {
+        return {};
+    }
+    return tl::unexpected{
+        error{{EMFILE, std::system_category()}, operation::open, side::system, {}}};
+}
+
+// ---- turns ----
+
+deadline relay_engine::loop::next_deadline() const noexcept {
+    if (!ready_.empty()) {
+        return deadline::at(now_);
+    }
+    auto next = wheel_.poll_deadline();
+    if (close_listening_at_) {
+        next = std::min(next, deadline::at(*close_listening_at_));
+    }
+    for (const auto& each : listening_) {
+        if (each.paused) {
+            next = std::min(next, deadline::at(*each.paused));
+        }
+    }
+    return next;
+}
+
+bool relay_engine::loop::turn(bool may_wait, const os::sigpipe_held& quiet) {
+    quiet_ = &quiet;
+    const int limit = may_wait ? milliseconds_until(next_deadline(), now_) : 0;
+    const auto count = calls::wait(epoll_.raw(), events_, limit);
+    now_ = os::now();
+    for (const auto& each : std::span{events_}.first(count)) {
+        handle_event(each);
+    }
+    run_ready_ones();
+    if (!starved_.empty()) {
+        feed_starved();
+    }
+    while (auto* due = wheel_.poll_expired(now_)) {
+        handle_due(static_cast<connection&>(*due));
+    }
+    if (close_listening_at_ && *close_listening_at_ <= now_) {
+        close_listening_at_.reset();
+        close_listening();
+    }
+    if (std::any_of(listening_.begin(), listening_.end(),
+                    [](const auto& each) { return !each.watched; })) {
+        resume_listening();
+    }
+    return !(stopped_ || !accepting_) || active_ != 0;
+}
+
+void relay_engine::loop::handle_event(const epoll_event& event) {
+    const auto what = tag::what(event.data.u64);
+    if (what == tag::listener) {
+        const auto number = tag::index(event.data.u64);
+        if (number < listening_.size() && listening_[number].watched) {
+            accept_from(listening_[number]);
+        }
+        return;
+    }
+    if (what == tag::work) {
+        return handle_work();
+    }
+    auto* c = find(event.data.u64);
+    if (c == nullptr) {
+        return; // it ended in this turn
+    }
+    if (c->now == phase::joined) {
+        const bool of_client = what == tag::client;
+        if (of_client || what == c->target_what) {
+            handle_joined(*c, of_client ? relay::end::client : relay::end::target, event.events);
+        }
+    } else if (c->now == phase::joining) {
+        if (what == tag::client) {
+            handle_client_while_joining(*c, event.events);
+        } else {
+            handle_attempt(*c, static_cast<std::uint32_t>(what - tag::first_attempt), event.events);
+        }
+    }
+}
+
+void relay_engine::loop::handle_due(connection& c) {
+    switch (c.now) {
+    case phase::unused:
+        return;
+    case phase::joining:
+        if (c.joining->race) {
+            c.joining->race->handle_deadline(now_);
+            return pump_race(c);
+        }
+        if (c.joining->began + settings_->connect_timeout <= now_) {
+            return attempt_failed(c, 0, ETIMEDOUT);
+        }
+        return wheel_.set_at_latest(c,
+                                    deadline::after(c.joining->began, settings_->connect_timeout));
+    case phase::joined:
+        c.streams.handle_deadline(now_);
+        return pump(c);
+    case phase::lingering:
+        return linger(c);
+    }
+}
+
+// ---- work from other threads ----
+
+void relay_engine::loop::wake() noexcept {
+    static_cast<void>(::eventfd_write(wakeup_.raw(), 1));
+}
+
+void relay_engine::loop::post(order what) {
+    {
+        const std::lock_guard locked{work_mutex_};
+        orders_.push_back(what);
+    }
+    wake();
+}
+
+void relay_engine::loop::post(joined_sockets pair) {
+    {
+        const std::lock_guard locked{work_mutex_};
+        pairs_.push_back(std::move(pair));
+    }
+    wake();
+}
+
+void relay_engine::loop::handle_work() {
+    eventfd_t ignored = 0;
+    static_cast<void>(::eventfd_read(wakeup_.raw(), &ignored));
+    std::vector<order> orders;
+    std::vector<joined_sockets> pairs;
+    {
+        const std::lock_guard locked{work_mutex_};
+        orders.swap(orders_);
+        pairs.swap(pairs_);
+    }
+    for (auto& each : pairs) {
+        adopt(std::move(each));
+    }
+    for (const auto each : orders) {
+        handle_order(each);
+    }
+}
+
+void relay_engine::loop::handle_order(order what) {
+    if (what == order::drain) {
+        return begin_drain();
+    }
+    if (what == order::stop) {
+        close_listening_at_.reset();
+        listening_.clear();
+        accepting_ = false;
+        stopped_ = true;
+    }
+    for (auto& each : connections_) {
+        if (each.now != phase::unused) {
+            finish(each, what == order::stop ? relay_end::stopped : relay_end::egress_gone, true,
+                true);
+        }
+    }
+}
+
+void relay_engine::loop::adopt(joined_sockets pair) {
+    auto& c = make_connection({});
+    c.family = relay_family::local;
+    if (const auto* from = std::get_if<ip::endpoint>(&pair.peer)) {
+        c.family = from->address.is_v6() ? relay_family::v6 : relay_family::v4;
+        if (auto raw = os::to_sockaddr(*from)) {
+            std::memcpy(static_cast<void*>(&c.peer), &raw->storage, std::min<std::size_t>(raw->size, sizeof c.peer));
+        }
+    }
+    count(c).accepted.add();
+    count(c).active.add();
+    c.at(relay::end::client).socket = std::move(pair.client).release();
+    c.at(relay::end::target).socket = std::move(pair.target).release();
+    c.target_what = static_cast<std::uint8_t>(tag::first_attempt);
+    c.now = phase::joined;
+    for (const auto from : {relay::end::client, relay::end::target}) {
+        const auto& early = from == relay::end::client ? pair.from_client : pair.from_target;
+        if (!early.empty() && !buffers_.is_empty() && early.size() <= buffers_.size()) {
+            hold(c, from, early);
+            c.streams.handle_held(from, static_cast<std::uint32_t>(early.size()));
+        } else if (!early.empty()) {
+            return finish(c, relay_end::no_memory, true, true);
+        }
+    }
+    constexpr std::uint32_t wanted = EPOLLIN | EPOLLRDHUP | EPOLLET;
+    const int one = calls::watch(epoll_.raw(), c.at(relay::end::client).socket, wanted,
+                                 tag::make(tag::client, c.generation, c.index));
+    const int two = calls::watch(epoll_.raw(), c.at(relay::end::target).socket, wanted,
+                                 tag::make(c.target_what, c.generation, c.index));
+    if (one != 0 || two != 0) {
+        c.failure = one != 0 ? -one : -two;
+        return finish(c, relay_end::no_memory, true, true);
+    }
+    pump(c);
+}
+
+// ---- connections ----
+
+connection* relay_engine::loop::find(std::uint64_t which) noexcept {
+    const auto index = tag::index(which);
+    if (index >= connections_.size()) {
+        return nullptr;
+    }
+    auto& c = connections_[index];
+    return c.now != phase::unused && (c.generation & 0xffffffU) == tag::generation(which) ? &c
+                                                                                          : nullptr;
+}
+
+connection& relay_engine::loop::make_connection(const calls::peer_name& peer) {
+    if (unused_.empty()) {
+        const auto index = static_cast<std::uint32_t>(connections_.size());
+        connections_.emplace_back(settings_->limits, now_).index = index;
+        unused_.push_back(index);
+    }
+    auto& c = connections_[unused_.back()];
+    unused_.pop_back();
+    c.streams = relay::streams{settings_->limits, now_};
+    c.peer = peer;
+    c.began = now_;
+    c.number = ++number_;
+    ++active_;
+    return c;
+}
+
+void relay_engine::loop::finish(connection& c, relay_end why, bool reset_client, bool reset_target) {
+    if (tell_) {
+        tell_end(c, why);
+    }
+    auto& counts = count(c);
+    counts.ended[static_cast<std::size_t>(why)].add();
+    counts.active.take();
+    close_attempts(c, true);
+    for (const auto each : {relay::end::client, relay::end::target}) {
+        auto& side = c.at(each);
+        let_go(c.from(each), c.streams.held(each) == 0);
+        if (side.socket >= 0) {
+            calls::close(side.socket, each == relay::end::client ? reset_client : reset_target);
+        }
+        side = {};
+        c.from(each) = {};
+    }
+    if (std::exchange(c.has_target, false)) {
+        targets_->handle_ended(c.target);
+    }
+    wheel_.cancel(c);
+    c.joining.reset();
+    c.now = phase::unused;
+    c.is_ready = false;
+    c.is_starved = false;
+    c.client_readable = false;
+    c.failure = 0;
+    ++c.generation; // what epoll still tells of it is for nobody
+    unused_.push_back(c.index);
+    --active_;
+}
+
+void relay_engine::loop::tell_end(connection& c, relay_end why) {
+    connection_end told;
+    told.number = c.number;
+    told.local = os::getsockname(c.at(relay::end::client).socket).value_or(ip::any_endpoint{});
+    told.peer = c.peer.endpoint();
+    told.received = c.streams.received(relay::end::client);
+    told.sent = c.streams.sent(relay::end::client);
+    told.lasted = now_ - c.began;
+    const bool of_target = why == relay_end::target_failed;
+    told.why = as_error(
+        why, c.failure,
+        of_target ? os::getpeername(c.at(relay::end::target).socket).value_or(ip::any_endpoint{})
+                  : told.peer);
+    if (c.joining) {
+        if (why == relay_end::no_target && c.joining->why.code) {
+            told.why = c.joining->why;
+        }
+        told.detail = std::move(c.joining->story);
+    }
+    tell_(std::move(told));
+}
+
+// ---- the engine ----
+
+relay_engine::relay_engine(std::shared_ptr<const relay_settings> settings,
+                           std::shared_ptr<relay_targets> targets,
+                           std::shared_ptr<relay_counters> counters, ended tell)
+    : loop_{std::make_unique<loop>(std::move(settings), std::move(targets), std::move(counters),
+                                   std::move(tell))} {}
+relay_engine::~relay_engine() = default;
+
+result<void> relay_engine::ready() const {
+    return loop_->ready();
+}
+result<void> relay_engine::listen(os::fd socket, std::size_t wish, bool shared) {
+    return loop_->listen(std::move(socket), wish, shared);
+}
+void relay_engine::run() {
+    const os::sigpipe_held quiet;
+    while (loop_->turn(true, quiet)) {
+    }
+}
+int relay_engine::descriptor() const noexcept {
+    return loop_->descriptor();
+}
+bool relay_engine::run_ready() {
+    const os::sigpipe_held quiet;
+    return loop_->turn(false, quiet);
+}
+deadline relay_engine::next_deadline() const noexcept {
+    return loop_->next_deadline();
+}
+void relay_engine::post_joined(joined_sockets pair) {
+    loop_->post(std::move(pair));
+}
+void relay_engine::post_drain() {
+    loop_->post(loop::order::drain);
+}
+void relay_engine::post_stop() {
+    loop_->post(loop::order::stop);
+}
+void relay_engine::post_reset_all() {
+    loop_->post(loop::order::reset_all);
+}
+
+} // namespace portico::run
