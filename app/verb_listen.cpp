@@ -3,6 +3,7 @@
 #include "dial_target.hpp"
 #include "duration.hpp"
 #include "log.hpp"
+#include "relay_threads.hpp"
 #include "verb.hpp"
 #include "wish_options.hpp"
 
@@ -53,7 +54,8 @@ struct listen_options {
     explicit listen_options(CLI::App& verb) : where{verb} {}
     wish_options where;
     std::array<bool, builtin_flags.size()> chosen{};
-    std::string to;
+    std::vector<std::string> to;
+    std::size_t threads = 0; // 0: one for each core
     std::vector<std::string> program;
     std::size_t max_connections = 1000;
     std::uint64_t chargen_limit = run::builtin_options{}.chargen_limit;
@@ -161,18 +163,20 @@ struct service_choice {
 };
 
 tl::expected<service_choice, std::string> read_relay(const listen_options& asked) {
-    auto target = parse_dial_target(asked.to);
-    if (!target) {
-        return tl::unexpected{"--to: " + target.error()};
-    }
-    target->timeout = asked.connect_timeout.value_or(std::chrono::seconds{30});
-    if (asked.dead_after) {
-        target->dead_after = std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
-    }
-    target->no_delay = !asked.nagle;
-    target->memory = std::make_shared<race::memory>();
     service_choice made;
-    made.relay.emplace().target = *std::move(target);
+    auto& relay = made.relay.emplace();
+    for (const auto& each : asked.to) {
+        auto target = parse_dial_target(each);
+        if (!target) {
+            return tl::unexpected{"--to: " + target.error()};
+        }
+        relay.targets.push_back(*std::move(target));
+    }
+    relay.settings.connect_timeout = asked.connect_timeout.value_or(std::chrono::seconds{30});
+    if (asked.dead_after) {
+        relay.settings.dead_after = std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
+    }
+    relay.settings.no_delay = !asked.nagle;
     return made;
 }
 
@@ -209,9 +213,6 @@ tl::expected<service_choice, std::string> read_service(const listen_options& ask
 std::unique_ptr<run::stream_service> make_service(const listen_options& asked,
                                                   const service_choice& choice,
                                                   const asio::any_io_executor& executor) {
-    if (choice.relay) {
-        return run::make_relay_service(executor, *choice.relay);
-    }
     if (!choice.which) {
         return run::make_program_service(executor, choice.program);
     }
@@ -261,11 +262,21 @@ void set_stream_options(const listen_options& asked, const run::listener& open) 
 }
 
 // How many connections there are descriptors for. Some are kept for what a start of a program or a
-// dial needs for a moment.
-std::size_t connections_that_fit(const service_choice& choice) {
+// dial needs for a moment, and for the pipes of a relay.
+std::size_t connections_that_fit(const service_choice& choice, std::size_t engines) {
     const auto left = os::descriptors_left();
-    const auto kept = std::min<std::size_t>(16, left / 2);
+    const auto pipes = choice.relay ? 2 * engines * choice.relay->settings.max_pipes : 0;
+    const auto kept = std::min<std::size_t>(16 + pipes, left / 2);
     return std::max<std::size_t>(1, (left - kept) / (choice.relay ? 2 : 1));
+}
+
+std::size_t threads_of(const listen_options& asked) {
+    return asked.threads != 0 ? asked.threads : std::max(1U, std::thread::hardware_concurrency());
+}
+
+// A sixteenth of the descriptors, as a pipe has two of them and there may be as many for a moment.
+std::size_t pipes_that_fit(std::size_t engines) {
+    return std::min<std::size_t>(256, os::descriptors_left() / 32 / engines);
 }
 
 // One start, from the wishes to the end of the last connection.
@@ -281,9 +292,14 @@ private:
     void log_remarks(const run::listen_report& report);
     void start_services();
     void set_limit();
+    void prepare_relay();
+    void start_relay();
+    void log_relay_counters();
+    [[nodiscard]] std::uint64_t connections() const;
     void accept_next();
     void handle_accepted(result<run::accepted> got);
     void handle_end(const run::connection_end& end);
+    void log_end(const run::connection_end& end);
     void handle_datagram(const run::datagram_end& end);
     void wait_for_signal();
     void handle_signal(int number);
@@ -303,6 +319,8 @@ private:
     std::unique_ptr<run::listener> listener_;
     std::unique_ptr<run::stream_service> streams_;
     std::unique_ptr<run::datagram_service> datagrams_;
+    std::shared_ptr<run::relay_targets> targets_; // of the relay
+    std::unique_ptr<relay_threads> relay_;
     std::size_t active_ = 0;
     std::size_t limit_ = 0; // of active_
     std::uint64_t number_ = 0;
@@ -311,6 +329,9 @@ private:
     bool draining_ = false;
     bool full_ = false; // --max-connections was reached since the last look
     run::accept_counters told_;
+    run::accept_counters relay_told_;
+    std::uint64_t times_full_told_ = 0;
+    std::uint64_t untold_told_ = 0;
     std::uint64_t dropped_told_ = 0;
     int exit_code_ = 0;
 };
@@ -383,7 +404,10 @@ void listen_run::start_services() {
             executor, listener_->sockets(), *choice_.which, how,
             [this](const run::datagram_end& end) { handle_datagram(end); });
     }
-    if (has_streams_) {
+    if (has_streams_ && choice_.relay) {
+        set_stream_options(asked_, *listener_);
+        prepare_relay();
+    } else if (has_streams_) {
         set_stream_options(asked_, *listener_);
         streams_ = make_service(asked_, choice_, executor);
         set_limit();
@@ -391,10 +415,62 @@ void listen_run::start_services() {
     }
 }
 
+// Clients wait in the queue until the names of the targets are resolved.
+void listen_run::prepare_relay() {
+    auto targets =
+        run::resolve_relay_targets(context_.get_executor(), choice_.relay->targets, [this] {
+            if (!draining_) {
+                start_relay();
+            }
+        });
+    if (!targets) {
+        std::cerr << "portico: listen: --to: " << targets.error() << '\n';
+        exit_code_ = exit_code(side::caller);
+        context_.stop();
+        return;
+    }
+    targets_ = *std::move(targets);
+}
+
+void listen_run::start_relay() {
+    if (const auto trouble = targets_->trouble(); !trouble.empty()) {
+        log_.write(severity::warning, "a target cannot be found; it is asked for again in 30s",
+                   {{"detail", trouble}});
+    }
+    const auto engines = threads_of(asked_);
+    auto& settings = choice_.relay->settings;
+    settings.max_pipes = pipes_that_fit(engines);
+    set_limit();
+    settings.max_connections = limit_;
+    run::relay_group::ended tell;
+    if (log_.wants(severity::info)) {
+        tell = [this](const run::connection_end& end) { log_end(end); };
+    }
+    auto group = std::make_unique<run::relay_group>(context_.get_executor(), settings, targets_,
+                                                    choice_.relay->targets.size(), wishes_.size(),
+                                                    engines, std::move(tell));
+    auto remarks = group->listen(listener_->sockets());
+    if (!remarks) {
+        std::cerr << "portico: listen: " << to_text(remarks.error()) << '\n';
+        exit_code_ = exit_code(remarks.error().who);
+        context_.stop();
+        return;
+    }
+    for (const auto& each : *remarks) {
+        log_.write(severity::info, "remark", {{"remark", each}});
+    }
+    relay_ =
+        std::make_unique<relay_threads>(context_, std::move(group), [this] { context_.stop(); });
+}
+
+std::uint64_t listen_run::connections() const {
+    return relay_ ? relay_->group().active() : active_;
+}
+
 // A client that waits in the kernel's queue is better off than one that is refused because no
 // descriptor is left.
 void listen_run::set_limit() {
-    const auto fit = connections_that_fit(choice_);
+    const auto fit = connections_that_fit(choice_, threads_of(asked_));
     limit_ = std::min(asked_.max_connections, fit);
     if (limit_ < asked_.max_connections) {
         log_.write(
@@ -435,6 +511,12 @@ void listen_run::handle_accepted(result<run::accepted> got) {
 
 void listen_run::handle_end(const run::connection_end& end) {
     --active_;
+    log_end(end);
+    accept_next();
+    end_if_idle();
+}
+
+void listen_run::log_end(const run::connection_end& end) {
     const bool ours = end.why && end.why->who != side::peer && end.why->who != side::caller;
     const auto weight = ours ? severity::error : severity::info;
     if (log_.wants(weight)) {
@@ -456,8 +538,6 @@ void listen_run::handle_end(const run::connection_end& end) {
         }
         log_.write(weight, "connection ended", what);
     }
-    accept_next();
-    end_if_idle();
 }
 
 // What is dropped is no line of its own, as whoever floods us with false sources would fill the
@@ -507,19 +587,22 @@ void listen_run::drain(std::string_view signal) {
     if (datagrams_) {
         datagrams_->stop();
     }
+    if (relay_) {
+        relay_->drain(); // it takes who is in the queues
+    }
     if (listener_) {
         log_counters(); // they are gone with it
         listener_->close();
     }
     // Who reads this line may count on nobody being let in any more.
     log_.write(severity::info, "stopping when the last connection has ended",
-               {{"signal", std::string{signal}}, {"connections", std::uint64_t{active_}}});
+               {{"signal", std::string{signal}}, {"connections", connections()}});
     end_if_idle();
 }
 
 void listen_run::stop_now(std::string_view signal) {
     log_.write(severity::info, "stopping at once",
-               {{"signal", std::string{signal}}, {"connections", std::uint64_t{active_}}});
+               {{"signal", std::string{signal}}, {"connections", connections()}});
     if (!draining_) {
         draining_ = true;
         if (datagrams_) {
@@ -529,6 +612,9 @@ void listen_run::stop_now(std::string_view signal) {
             listener_->close();
         }
     }
+    if (relay_) {
+        relay_->stop_now();
+    }
     if (streams_) {
         streams_->stop_now();
     }
@@ -536,7 +622,7 @@ void listen_run::stop_now(std::string_view signal) {
 }
 
 void listen_run::end_if_idle() {
-    if (draining_ && active_ == 0) {
+    if (draining_ && active_ == 0 && !relay_) {
         context_.stop();
     }
 }
@@ -564,6 +650,9 @@ void listen_run::log_counters() {
                    {{"accept.aborted", now.aborted}});
     }
     told_ = now;
+    if (relay_) {
+        log_relay_counters();
+    }
     if (std::exchange(full_, false)) {
         log_.write(severity::warning, "full: further clients wait in the kernel's queue",
                    {{"max_connections", std::uint64_t{limit_}}});
@@ -581,6 +670,32 @@ void listen_run::log_counters() {
             }
         }
         log_.write(severity::warning, "queries were dropped", what);
+    }
+}
+
+void listen_run::log_relay_counters() {
+    run::accept_counters now;
+    std::uint64_t untold = 0;
+    std::uint64_t times_full = 0;
+    for (std::size_t i = 0; i < relay_->group().size(); ++i) {
+        const auto& each = relay_->group().counters(i);
+        now.shed += each.shed.value();
+        now.aborted += each.accept_failed.value();
+        untold += each.ends_untold.value();
+        times_full += each.times_full.value();
+    }
+    if (now.shed != relay_told_.shed) {
+        log_.write(severity::error, "out of descriptors or memory", {{"accept.shed", now.shed}});
+    }
+    if (now.aborted != relay_told_.aborted) {
+        log_.write(severity::debug, "clients were gone before they were accepted",
+                   {{"accept.aborted", now.aborted}});
+    }
+    relay_told_ = now;
+    full_ = full_ || std::exchange(times_full_told_, times_full) != times_full;
+    if (std::exchange(untold_told_, untold) != untold) {
+        log_.write(severity::warning, "connections ended that have no line of their own",
+                   {{"connections", untold}});
     }
 }
 
@@ -609,8 +724,14 @@ void add_listen(CLI::App& command, invocation& call) {
     for (std::size_t i = 0; i < builtin_flags.size(); ++i) {
         verb->add_flag(builtin_flags[i].name, asked->chosen[i], builtin_flags[i].description);
     }
-    verb->add_option("--to", asked->to, "relay each connection to this service")
-        ->type_name("HOST:PORT");
+    verb->add_option("--to", asked->to,
+                     "relay each connection to this service; several, repeated or with commas, "
+                     "take turns")
+        ->type_name("HOST:PORT")
+        ->delimiter(',');
+    verb->add_option("--threads", asked->threads,
+                     "--to: how many threads move bytes; default: one for each core")
+        ->check(CLI::Range(1, 1024));
     verb->add_option("--max-connections", asked->max_connections,
                      "while there are so many, further clients wait; default 1000")
         ->check(CLI::Range(1, 1'000'000));

@@ -103,6 +103,7 @@ void relay_engine::loop::resume_listening() {
 void relay_engine::loop::accept_from(listening& from) {
     for (unsigned i = 0; i < accepts_per_turn; ++i) {
         if (is_full()) {
+            counters_->times_full.add();
             for (auto& each : listening_) {
                 unwatch_listening(each); // the queue is theirs to wait in
             }
@@ -112,15 +113,7 @@ void relay_engine::loop::accept_from(listening& from) {
         const int got = calls::accept(from.socket.raw(), peer);
         if (got >= 0) {
             from.policy.handle_accepted();
-            auto& c = make_connection(peer);
-            c.wish = from.wish;
-            c.family = from.family;
-            c.at(relay::end::client).socket = got;
-            c.at(relay::end::client).told_no_delay = true;
-            auto& counts = count(c);
-            counts.accepted.add();
-            counts.active.add();
-            begin_joining(c);
+            begin_joining(make_connection(got, peer, from.family, from.wish));
             continue;
         }
         const auto decided = from.policy.handle_failure({-got, std::system_category()},
@@ -182,14 +175,7 @@ void relay_engine::loop::close_listening() {
             if (got < 0) {
                 break;
             }
-            auto& c = make_connection(peer);
-            c.wish = each.wish;
-            c.family = each.family;
-            c.at(relay::end::client).socket = got;
-            c.at(relay::end::client).told_no_delay = true;
-            count(c).accepted.add();
-            count(c).active.add();
-            begin_joining(c);
+            begin_joining(make_connection(got, peer, each.family, each.wish));
         }
         unwatch_listening(each);
     }

@@ -51,26 +51,21 @@ std::size_t bucket_of(duration took) {
     return bucket;
 }
 
-// The raced address that an attempt is for; the race knows only addresses.
-const target_place* place_of(const joining_state& joining, const ip::endpoint& to) {
-    for (const auto& each : *joining.now.places) {
-        if (const auto* where = std::get_if<ip::endpoint>(&each.at);
-            where != nullptr && *where == to) {
-            return &each;
-        }
-    }
-    return nullptr;
+// Which place a raced address is; the race knows only addresses.
+std::uint16_t place_of(const std::vector<target_place>& places, const ip::endpoint& to) {
+    const auto found = std::find_if(places.begin(), places.end(), [&](const auto& each) {
+        const auto* where = std::get_if<ip::endpoint>(&each.at);
+        return where != nullptr && *where == to;
+    });
+    return static_cast<std::uint16_t>(found - places.begin());
 }
 
 } // namespace
 
-void relay_engine::loop::begin_joining(connection& c) {
-    c.now = phase::joining;
+void relay_engine::loop::begin_joining(connection& c, std::vector<std::byte> from_client) {
     c.joining = std::make_unique<joining_state>();
-    const int failed = calls::watch(epoll_.raw(), c.at(relay::end::client).socket, watched_events,
-                                    tag::make(tag::client, c.generation, c.index));
-    if (failed != 0) {
-        c.failure = -failed;
+    c.joining->from_client = std::move(from_client);
+    if (!watch(c, relay::end::client, tag::client)) {
         return finish(c, relay_end::no_memory, true, true);
     }
     try_next_target(c);
@@ -84,11 +79,11 @@ void relay_engine::loop::try_next_target(connection& c) {
             return finish(c, relay_end::no_target, true, true);
         }
         joining.tried.push_back(chosen->target);
-        joining.now = *std::move(chosen);
+        joining.choice = *std::move(chosen);
         joining.began = now_;
         joining.attempts.clear();
         joining.race.reset();
-        const auto& places = *joining.now.places;
+        const auto& places = *joining.choice.places;
         if (places.size() > 1) {
             break;
         }
@@ -96,7 +91,12 @@ void relay_engine::loop::try_next_target(connection& c) {
             return wheel_.set_at_latest(c, deadline::after(now_, settings_->connect_timeout));
         }
     }
-    const auto& places = *joining.now.places;
+    begin_race(c);
+}
+
+void relay_engine::loop::begin_race(connection& c) {
+    auto& joining = *c.joining;
+    const auto& places = *joining.choice.places;
     race::config how;
     how.attempt_delay = settings_->attempt_delay;
     how.resolution_delay = duration::zero(); // both families are here
@@ -131,8 +131,8 @@ void relay_engine::loop::pump_race(connection& c) {
             continue;
         }
         const auto& begun = std::get<race::start>(*todo);
-        const auto* place = place_of(joining, begun.to);
-        if (place == nullptr || !begin_attempt(c, begun.id, *place)) {
+        const auto& places = *joining.choice.places;
+        if (!begin_attempt(c, begun.id, places[place_of(places, begun.to)])) {
             joining.race->handle_failed(now_, begun.id, joining.why);
         }
     }
@@ -206,8 +206,8 @@ void relay_engine::loop::note_failed(connection& c, const ip::any_endpoint& at, 
         joining.story +=
             (joining.story.empty() ? "" : "; ") + ip::to_text(at) + " " + why.code.message();
     }
-    targets_->handle_failed(now_, joining.now.target, family_of(at), why);
-    counters_->targets[joining.now.target]
+    targets_->handle_failed(now_, joining.choice.target, family_of(at), why);
+    counters_->targets[joining.choice.target]
         .failed[static_cast<std::size_t>(counted_family(at))]
         .add();
 }
@@ -244,7 +244,7 @@ void relay_engine::loop::handle_attempt(connection& c, std::uint32_t id, std::ui
 void relay_engine::loop::attempt_failed(connection& c, std::uint32_t id, int why) {
     auto& joining = *c.joining;
     const auto at = joining.race ? ip::any_endpoint{joining.race->story().attempts[id].to}
-                                 : joining.now.places->front().at;
+                                 : joining.choice.places->front().at;
     const auto failed = connect_error(why, at);
     close_attempt(c, id, false);
     note_failed(c, at, failed);
@@ -278,27 +278,34 @@ void relay_engine::loop::join(connection& c, std::uint32_t id, bool readable) {
     target.told_writable = true;
     target.hung_up = readable; // it may have ended already: read until that shows
     c.target_what = static_cast<std::uint8_t>(tag::first_attempt + id);
-    c.target = joining.now.target;
+    c.target = joining.choice.target;
     c.has_target = true;
     auto started = joining.began;
-    auto at = joining.now.places->front().at;
     if (joining.race) {
         joining.race->handle_connected(now_, id);
         started = joining.race->story().attempts[id].started;
-        at = joining.race->story().attempts[id].to;
+        c.place = place_of(*joining.choice.places, joining.race->story().attempts[id].to);
         close_attempts(c, true); // the losers
+    } else {
+        c.place = 0;
     }
+    c.places = joining.choice.places;
+    const auto& at = (*c.places)[c.place].at;
     targets_->handle_connected(now_, c.target, family_of(at));
     auto& counts = counters_->targets[c.target];
     counts.connected[static_cast<std::size_t>(counted_family(at))].add();
     counts.connect_time[bucket_of(now_ - started)].add();
     counts.connect_time_sum.add(static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(now_ - started).count()));
-    if (!tell_) {
-        c.joining.reset();
-    }
-    c.now = phase::joined;
+    c.stage = phase::joined;
     c.streams = relay::streams{settings_->limits, now_};
+    const bool held = hold_early(c, relay::end::client, joining.from_client);
+    if (joining.story.empty()) {
+        c.joining.reset(); // else it is told at the end
+    }
+    if (!held) {
+        return finish(c, relay_end::no_memory, true, true);
+    }
     // Who has not been told of yet is not asked.
     const relay::moved nothing{0, 0, relay::moved::source::drained, relay::moved::sink::open};
     if (!c.client_readable) {

@@ -83,8 +83,13 @@ relay_engine::loop::loop(std::shared_ptr<const relay_settings> settings,
 }
 
 relay_engine::loop::~loop() {
+    for (const auto& each : pairs_) { // nobody has looked at them yet
+        for (const auto* side : {&each.client, &each.target}) {
+            static_cast<void>(os::set_linger_reset(side->raw()));
+        }
+    }
     for (auto& each : connections_) {
-        if (each.now != phase::unused) {
+        if (each.stage != phase::unused) {
             close_attempts(each, true);
             for (const auto& side : each.ends) {
                 if (side.socket >= 0) {
@@ -167,12 +172,12 @@ void relay_engine::loop::handle_event(const epoll_event& event) {
     if (c == nullptr) {
         return; // it ended in this turn
     }
-    if (c->now == phase::joined) {
+    if (c->stage == phase::joined) {
         const bool of_client = what == tag::client;
         if (of_client || what == c->target_what) {
             handle_joined(*c, of_client ? relay::end::client : relay::end::target, event.events);
         }
-    } else if (c->now == phase::joining) {
+    } else if (c->stage == phase::joining) {
         if (what == tag::client) {
             handle_client_while_joining(*c, event.events);
         } else {
@@ -182,7 +187,7 @@ void relay_engine::loop::handle_event(const epoll_event& event) {
 }
 
 void relay_engine::loop::handle_due(connection& c) {
-    switch (c.now) {
+    switch (c.stage) {
     case phase::unused:
         return;
     case phase::joining:
@@ -217,7 +222,7 @@ void relay_engine::loop::post(order what) {
     wake();
 }
 
-void relay_engine::loop::post(joined_sockets pair) {
+void relay_engine::loop::post(relay_pair pair) {
     {
         const std::lock_guard locked{work_mutex_};
         pairs_.push_back(std::move(pair));
@@ -229,7 +234,7 @@ void relay_engine::loop::handle_work() {
     eventfd_t ignored = 0;
     static_cast<void>(::eventfd_read(wakeup_.raw(), &ignored));
     std::vector<order> orders;
-    std::vector<joined_sockets> pairs;
+    std::vector<relay_pair> pairs;
     {
         const std::lock_guard locked{work_mutex_};
         orders.swap(orders_);
@@ -254,47 +259,64 @@ void relay_engine::loop::handle_order(order what) {
         stopped_ = true;
     }
     for (auto& each : connections_) {
-        if (each.now != phase::unused) {
+        if (each.stage != phase::unused) {
             finish(each, what == order::stop ? relay_end::stopped : relay_end::egress_gone, true,
-                true);
+                   true);
         }
     }
 }
 
-void relay_engine::loop::adopt(joined_sockets pair) {
-    auto& c = make_connection({});
-    c.family = relay_family::local;
+void relay_engine::loop::adopt(relay_pair pair) {
+    calls::peer_name peer;
+    auto family = relay_family::local;
     if (const auto* from = std::get_if<ip::endpoint>(&pair.peer)) {
-        c.family = from->address.is_v6() ? relay_family::v6 : relay_family::v4;
-        if (auto raw = os::to_sockaddr(*from)) {
-            std::memcpy(static_cast<void*>(&c.peer), &raw->storage, std::min<std::size_t>(raw->size, sizeof c.peer));
+        family = from->address.is_v6() ? relay_family::v6 : relay_family::v4;
+        if (const auto raw = os::to_sockaddr(*from)) {
+            std::memcpy(static_cast<void*>(&peer), &raw->storage,
+                        std::min<std::size_t>(raw->size, sizeof peer));
         }
     }
-    count(c).accepted.add();
-    count(c).active.add();
-    c.at(relay::end::client).socket = std::move(pair.client).release();
+    auto& c = make_connection(std::move(pair.client).release(), peer, family,
+                              static_cast<std::uint32_t>(pair.wish));
+    c.number = pair.number != 0 ? pair.number : c.number;
+    if (stopped_) {
+        return finish(c, relay_end::stopped, true, true);
+    }
+    if (!pair.target) {
+        return begin_joining(c, std::move(pair.from_client));
+    }
     c.at(relay::end::target).socket = std::move(pair.target).release();
     c.target_what = static_cast<std::uint8_t>(tag::first_attempt);
-    c.now = phase::joined;
-    for (const auto from : {relay::end::client, relay::end::target}) {
-        const auto& early = from == relay::end::client ? pair.from_client : pair.from_target;
-        if (!early.empty() && !buffers_.is_empty() && early.size() <= buffers_.size()) {
-            hold(c, from, early);
-            c.streams.handle_held(from, static_cast<std::uint32_t>(early.size()));
-        } else if (!early.empty()) {
-            return finish(c, relay_end::no_memory, true, true);
-        }
-    }
-    constexpr std::uint32_t wanted = EPOLLIN | EPOLLRDHUP | EPOLLET;
-    const int one = calls::watch(epoll_.raw(), c.at(relay::end::client).socket, wanted,
-                                 tag::make(tag::client, c.generation, c.index));
-    const int two = calls::watch(epoll_.raw(), c.at(relay::end::target).socket, wanted,
-                                 tag::make(c.target_what, c.generation, c.index));
-    if (one != 0 || two != 0) {
-        c.failure = one != 0 ? -one : -two;
+    c.stage = phase::joined;
+    if (!hold_early(c, relay::end::client, pair.from_client) ||
+        !hold_early(c, relay::end::target, pair.from_target) ||
+        !watch(c, relay::end::client, tag::client) ||
+        !watch(c, relay::end::target, c.target_what)) {
         return finish(c, relay_end::no_memory, true, true);
     }
     pump(c);
+}
+
+bool relay_engine::loop::watch(connection& c, relay::end which, std::uint64_t what) {
+    const int failed =
+        calls::watch(epoll_.raw(), c.at(which).socket, EPOLLIN | EPOLLRDHUP | EPOLLET,
+                     tag::make(what, c.generation, c.index));
+    c.failure = failed != 0 ? -failed : c.failure;
+    return failed == 0;
+}
+
+// False when there is no buffer for them.
+bool relay_engine::loop::hold_early(connection& c, relay::end from,
+                                    std::span<const std::byte> early) {
+    if (early.empty()) {
+        return true;
+    }
+    if (buffers_.is_empty() || early.size() > buffers_.size()) {
+        return false;
+    }
+    hold(c, from, early);
+    c.streams.handle_held(from, static_cast<std::uint32_t>(early.size()));
+    return true;
 }
 
 // ---- connections ----
@@ -305,11 +327,12 @@ connection* relay_engine::loop::find(std::uint64_t which) noexcept {
         return nullptr;
     }
     auto& c = connections_[index];
-    return c.now != phase::unused && (c.generation & 0xffffffU) == tag::generation(which) ? &c
+    return c.stage != phase::unused && (c.generation & 0xffffffU) == tag::generation(which) ? &c
                                                                                           : nullptr;
 }
 
-connection& relay_engine::loop::make_connection(const calls::peer_name& peer) {
+connection& relay_engine::loop::make_connection(int client, const calls::peer_name& peer,
+                                                relay_family family, std::uint32_t wish) {
     if (unused_.empty()) {
         const auto index = static_cast<std::uint32_t>(connections_.size());
         connections_.emplace_back(settings_->limits, now_).index = index;
@@ -318,14 +341,22 @@ connection& relay_engine::loop::make_connection(const calls::peer_name& peer) {
     auto& c = connections_[unused_.back()];
     unused_.pop_back();
     c.streams = relay::streams{settings_->limits, now_};
+    c.at(relay::end::client).socket = client;
+    c.at(relay::end::client).told_no_delay = true; // from its listening socket
     c.peer = peer;
+    c.family = family;
+    c.wish = wish;
     c.began = now_;
     c.number = ++number_;
+    c.stage = phase::joining;
     ++active_;
+    count(c).accepted.add();
+    count(c).active.add();
     return c;
 }
 
-void relay_engine::loop::finish(connection& c, relay_end why, bool reset_client, bool reset_target) {
+void relay_engine::loop::finish(connection& c, relay_end why, bool reset_client,
+                                bool reset_target) {
     if (tell_) {
         tell_end(c, why);
     }
@@ -347,7 +378,8 @@ void relay_engine::loop::finish(connection& c, relay_end why, bool reset_client,
     }
     wheel_.cancel(c);
     c.joining.reset();
-    c.now = phase::unused;
+    c.places.reset();
+    c.stage = phase::unused;
     c.is_ready = false;
     c.is_starved = false;
     c.client_readable = false;
@@ -365,16 +397,20 @@ void relay_engine::loop::tell_end(connection& c, relay_end why) {
     told.received = c.streams.received(relay::end::client);
     told.sent = c.streams.sent(relay::end::client);
     told.lasted = now_ - c.began;
-    const bool of_target = why == relay_end::target_failed;
-    told.why = as_error(
-        why, c.failure,
-        of_target ? os::getpeername(c.at(relay::end::target).socket).value_or(ip::any_endpoint{})
-                  : told.peer);
+    const auto target = c.places ? (*c.places)[c.place].at : ip::any_endpoint{};
+    told.why = as_error(why, c.failure, why == relay_end::target_failed ? target : told.peer);
+    if (c.joining && why == relay_end::no_target && c.joining->why.code) {
+        told.why = c.joining->why;
+    }
     if (c.joining) {
-        if (why == relay_end::no_target && c.joining->why.code) {
-            told.why = c.joining->why;
-        }
         told.detail = std::move(c.joining->story);
+    }
+    if (why == relay_end::no_target && told.detail.empty()) {
+        told.detail = targets_->trouble();
+    }
+    if (c.places) {
+        told.detail +=
+            (told.detail.empty() ? "connected to " : "; connected to ") + ip::to_text(target);
     }
     tell_(std::move(told));
 }
@@ -409,7 +445,7 @@ bool relay_engine::run_ready() {
 deadline relay_engine::next_deadline() const noexcept {
     return loop_->next_deadline();
 }
-void relay_engine::post_joined(joined_sockets pair) {
+void relay_engine::post(relay_pair pair) {
     loop_->post(std::move(pair));
 }
 void relay_engine::post_drain() {

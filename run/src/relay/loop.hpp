@@ -48,7 +48,7 @@ struct end_state {
 // What is needed only until the target is connected.
 struct joining_state {
     std::vector<std::uint32_t> tried; // targets
-    target_choice now;
+    target_choice choice;
     std::optional<race::race> race{};     // when the target has several addresses
     std::vector<int> attempts;            // sockets by attempt id; -1: closed
     instant began;                        // of this target
@@ -58,7 +58,7 @@ struct joining_state {
 };
 
 struct connection : relay::deadline_wheel::node {
-    connection(const relay::limits& limits, instant now) : streams{limits, now}, began{now} {}
+    connection(const relay::limits& limits, instant at) : streams{limits, at}, began{at} {}
 
     [[nodiscard]] end_state& at(relay::end which) noexcept {
         return ends[static_cast<std::size_t>(which)];
@@ -71,18 +71,20 @@ struct connection : relay::deadline_wheel::node {
     std::array<end_state, 2> ends;
     std::array<flow_state, 2> flows; // by their source
     std::unique_ptr<joining_state> joining{};
+    std::shared_ptr<const std::vector<target_place>> places{}; // of its target
     calls::peer_name peer;
     std::uint32_t index = 0;
     std::uint32_t generation = 0;
     std::uint32_t target = 0; // valid when `joined`
     std::uint32_t wish = 0;
-    phase now = phase::unused;
+    phase stage = phase::unused;
     relay_family family = relay_family::v4;
     bool client_readable = false; // before it was joined
     bool is_ready = false;        // in the queue of those with more to do
     bool is_starved = false;      // in the queue of those that wait for a buffer
     bool has_target = false;      // counted as one of its connections
     std::uint8_t target_what = 0; // of its tag
+    std::uint16_t place = 0;      // of `places`: where it is connected to
     int failure = 0;              // errno
     instant linger_until{};
     instant began;
@@ -116,18 +118,21 @@ public:
 
     enum class order : std::uint8_t { drain, stop, reset_all };
     void post(order what);
-    void post(joined_sockets pair);
+    void post(relay_pair pair);
 
 private:
     // ---- loop.cpp ----
     void handle_event(const epoll_event& event);
     void handle_work();
     void handle_order(order what);
-    void adopt(joined_sockets pair);
+    void adopt(relay_pair pair);
+    [[nodiscard]] bool hold_early(connection& c, relay::end from, std::span<const std::byte> early);
+    [[nodiscard]] bool watch(connection& c, relay::end which, std::uint64_t what);
     void handle_due(connection& c);
     void wake() noexcept;
     [[nodiscard]] connection* find(std::uint64_t tag) noexcept;
-    [[nodiscard]] connection& make_connection(const calls::peer_name& peer);
+    [[nodiscard]] connection& make_connection(int client, const calls::peer_name& peer,
+                                              relay_family family, std::uint32_t wish);
     // Closes both sides and tells how it went.
     void finish(connection& c, relay_end why, bool reset_client, bool reset_target);
     void tell_end(connection& c, relay_end why);
@@ -147,8 +152,9 @@ private:
     [[nodiscard]] bool is_full() const noexcept { return active_ >= settings_->max_connections; }
 
     // ---- joining.cpp ----
-    void begin_joining(connection& c);
+    void begin_joining(connection& c, std::vector<std::byte> from_client = {});
     void try_next_target(connection& c);
+    void begin_race(connection& c);
     void pump_race(connection& c);
     bool begin_attempt(connection& c, std::uint32_t id, const target_place& to);
     [[nodiscard]] int open_socket(const target_place& to);
@@ -158,7 +164,6 @@ private:
     void note_failed(connection& c, const ip::any_endpoint& at, const error& why);
     void close_attempt(connection& c, std::uint32_t id, bool reset);
     void close_attempts(connection& c, bool reset);
-    void target_failed(connection& c);
     void join(connection& c, std::uint32_t id, bool readable);
 
     // ---- moving.cpp ----
@@ -204,8 +209,8 @@ private:
     std::optional<instant> close_listening_at_{}; // a drain gives half-way handshakes so long
 
     std::mutex work_mutex_;
-    std::vector<order> orders_;         // guarded
-    std::vector<joined_sockets> pairs_; // guarded
+    std::vector<order> orders_;     // guarded
+    std::vector<relay_pair> pairs_; // guarded
 };
 
 // What epoll gives back: whose event it is.

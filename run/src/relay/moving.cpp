@@ -68,11 +68,11 @@ void relay_engine::loop::pump(connection& c) {
             const auto how = c.streams.how_it_ended();
             // The end that failed needs no reset of ours.
             return finish(c,
-                             how == relay::ending::client_failed   ? relay_end::client_failed
-                             : how == relay::ending::target_failed ? relay_end::target_failed
-                             : how == relay::ending::idle          ? relay_end::idle
-                                                                   : relay_end::half_closed,
-                             true, true);
+                          how == relay::ending::client_failed   ? relay_end::client_failed
+                          : how == relay::ending::target_failed ? relay_end::target_failed
+                          : how == relay::ending::idle          ? relay_end::idle
+                                                                : relay_end::half_closed,
+                          true, true);
         }
         }
     }
@@ -257,8 +257,8 @@ void relay_engine::loop::linger(connection& c) {
     const bool client_failed = c.streams.how_it_ended() == relay::ending::client_failed;
     const auto alive = client_failed ? end::target : end::client;
     const auto why = client_failed ? relay_end::client_failed : relay_end::target_failed;
-    if (c.now != phase::lingering) {
-        c.now = phase::lingering;
+    if (c.stage != phase::lingering) {
+        c.stage = phase::lingering;
         c.linger_until = now_ + settings_->linger;
     }
     if (now_ >= c.linger_until || calls::unsent(c.at(alive).socket) == 0) {
@@ -277,7 +277,7 @@ void relay_engine::loop::make_ready(connection& c) {
 void relay_engine::loop::run_ready_ones() {
     auto now = std::exchange(ready_, {});
     for (auto* each : now) {
-        if (std::exchange(each->is_ready, false) && each->now == phase::joined) {
+        if (std::exchange(each->is_ready, false) && each->stage == phase::joined) {
             pump(*each);
         }
     }
@@ -287,7 +287,7 @@ void relay_engine::loop::feed_starved() {
     for (auto left = starved_.size(); left != 0 && !buffers_.is_empty(); --left) {
         auto& c = *starved_.front();
         starved_.pop_front();
-        if (std::exchange(c.is_starved, false) && c.now == phase::joined) {
+        if (std::exchange(c.is_starved, false) && c.stage == phase::joined) {
             pump(c);
         }
     }

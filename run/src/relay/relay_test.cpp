@@ -27,9 +27,9 @@ protected:
     void SetUp() override { relay_to(acceptor); }
 
     void relay_to(const tcp::acceptor& where, relay_options how = {}) {
-        how.target.host = "127.0.0.1";
-        how.target.port = std::to_string(where.local_endpoint().port());
-        service = make_relay_service(context.get_executor(), std::move(how));
+        how.targets.emplace_back().host = "127.0.0.1";
+        how.targets.back().port = std::to_string(where.local_endpoint().port());
+        service = make_relay_service(context.get_executor(), std::move(how)).value();
     }
 
     struct joined {
@@ -243,7 +243,9 @@ TEST_F(relay, a_target_that_cannot_be_reached_is_a_reset_and_every_attempt_is_to
 }
 
 TEST_F(relay, a_slow_reader_holds_its_writer_back_and_nothing_is_lost) {
-    relay_to(acceptor, {.target = {}, .buffer = 1000});
+    relay_options how;
+    how.settings.buffer = 1000;
+    relay_to(acceptor, how);
     auto [client, target] = join();
     const auto sent = fill(client);
     EXPECT_LT(sent, 64U << 20); // the kernel's buffers, and ours
@@ -283,10 +285,11 @@ TEST_F(relay, bytes_are_whole_and_in_order_both_ways_at_once) {
 
 TEST_F(relay, what_comes_right_behind_a_proxy_s_answer_is_not_lost) {
     relay_options how;
-    how.target.host = "target.test";
-    how.target.port = "80";
-    how.target.via = "http://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port());
-    service = make_relay_service(context.get_executor(), how);
+    auto& target = how.targets.emplace_back();
+    target.host = "target.test";
+    target.port = "80";
+    target.via = "http://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port());
+    service = make_relay_service(context.get_executor(), how).value();
     auto client = client_of_service();
     auto proxy = accept_target();
     std::string asked;

@@ -99,7 +99,7 @@ public:
     [[nodiscard]] std::uint32_t held(end from) const noexcept { return flow_from(from).held; }
 
 private:
-    struct flow {
+    struct one_way {
         std::uint64_t received = 0;
         std::uint32_t held = 0; // received and not yet given to the sink
         bool source_ready = true;
@@ -109,15 +109,15 @@ private:
         [[nodiscard]] bool over() const noexcept { return ended && held == 0; }
     };
 
-    [[nodiscard]] flow& flow_from(end which) noexcept {
+    [[nodiscard]] one_way& flow_from(end which) noexcept {
         return flows_[static_cast<std::size_t>(which)];
     }
-    [[nodiscard]] const flow& flow_from(end which) const noexcept {
+    [[nodiscard]] const one_way& flow_from(end which) const noexcept {
         return flows_[static_cast<std::size_t>(which)];
     }
     void conclude(ending how) noexcept;
 
-    std::array<flow, 2> flows_{};
+    std::array<one_way, 2> flows_{};
     const limits* limits_;
     instant last_; // when a byte was moved
     ending ending_ = ending::none;

@@ -1,32 +1,42 @@
-// Joining each connection to one that is dialled for it.
+// Joining each connection to one that is connected for it.
 #pragma once
 
 #include "portico/run/dial.hpp"
+#include "portico/run/relay_engine.hpp"
 #include "portico/run/service.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
-#include <cstddef>
+#include <functional>
 #include <memory>
+#include <vector>
 
 namespace portico::run {
 
+// Where a relay's connections go. Of a dial_request the host, the port, `only`, `from`, `interface`
+// and, for one target alone, `via` count here; the rest is in the settings.
 struct relay_options {
-    dial_request target;           // dialled for each connection; share one race::memory
-    std::size_t buffer = 64 << 10; // bytes that may wait in each direction, at least 1
+    std::vector<dial_request> targets; // at least one
+    relay_settings settings{};
 };
 
-// Dials the target for each connection and moves bytes both ways until both ends have sent theirs.
+// The targets of a relay, resolved now and every 30 seconds; hand it to the engines. The error is
+// for a person. `known` is called once, when every target has been asked for, and not within this
+// call. They are resolved for as long as somebody else holds them.
+[[nodiscard]] tl::expected<std::shared_ptr<relay_targets>, std::string>
+resolve_relay_targets(const asio::any_io_executor& executor,
+                      const std::vector<dial_request>& targets, std::function<void()> known);
+
+// A relay inside Asio's loop, for connections that others accept. (Where a relay is all there is,
+// give engines threads of their own: see relay_engine.)
 //
 // The end of a stream goes on as an end (half-close); a reset, or a peer that was given up, goes on
-// as a reset, from either side and also while the target is still being dialled. A side that does
-// not read holds the other one back. When the target cannot be reached the client gets a reset, and
+// as a reset, from either side and also while the target is still being connected. A side that does
+// not read holds the other one back. When no target can be reached the client gets a reset, and
 // `detail` of its end names every attempt.
 //
-// Memory: about 1 KiB a connection, and at most `buffer` in a direction while its sink is slower
-// than its source; nothing is held by an idle connection. Destroying it closes the connections;
-// their `done` are not called.
-[[nodiscard]] std::unique_ptr<stream_service> make_relay_service(asio::any_io_executor executor,
-                                                                 relay_options options);
+// Memory: see relay_engine. Destroying it closes the connections; their `done` are not called.
+[[nodiscard]] tl::expected<std::unique_ptr<stream_service>, std::string>
+make_relay_service(const asio::any_io_executor& executor, relay_options options);
 
 } // namespace portico::run

@@ -79,14 +79,15 @@ struct relay_target_counters {
 // Of one engine. Memory: 400 bytes for each listener, 300 for each target. Threads: one writes, any
 // read.
 struct relay_counters {
-    relay_counters(std::size_t listeners, std::size_t targets)
-        : flows(listeners), targets(targets) {}
+    relay_counters(std::size_t listeners, std::size_t target_count)
+        : flows(listeners), targets(target_count) {}
 
     // By listener (index of the wish) and family of the client.
     std::vector<std::array<relay_flow_counters, relay_families>> flows;
     std::vector<relay_target_counters> targets;
     tally accept_failed;
     tally shed;
+    tally times_full;    // times that the limit of connections was reached
     tally buffers_short; // times that reading had to wait for a buffer
     tally ends_untold;   // ends that were not told, as the teller's queue was full
 };

@@ -32,12 +32,13 @@ struct relay_settings {
     std::size_t max_connections = 1000; // of each engine; further clients wait in the queue
 };
 
-// Two sockets that somebody else has connected, to be joined.
-struct joined_sockets {
-    os::fd client; // both non-blocking
-    os::fd target;
-    ip::any_endpoint local;               // where the client came in
-    ip::any_endpoint peer;                // the client
+// A client that somebody else has accepted, and perhaps its target, connected.
+struct relay_pair {
+    os::fd client;         // both non-blocking
+    os::fd target;         // empty: the engine chooses and connects one
+    ip::any_endpoint peer; // the client
+    std::size_t wish = 0;
+    std::uint64_t number = 0;             // of the connection; 0: the engine gives one
     std::vector<std::byte> from_client{}; // what was read already, at most one buffer
     std::vector<std::byte> from_target{};
 };
@@ -80,8 +81,8 @@ public:
     [[nodiscard]] bool run_ready();
     [[nodiscard]] deadline next_deadline() const noexcept;
 
-    // Takes two connected sockets over.
-    void post_joined(joined_sockets pair);
+    // Takes a client over.
+    void post(relay_pair pair);
     // Accepts what is in the queues and nothing more, and ends with the last connection. New
     // connection requests are ignored, so that those that are half-way can be finished.
     void post_drain();

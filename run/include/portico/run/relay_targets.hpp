@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace portico::run {
@@ -38,6 +39,8 @@ public:
     // One attempt failed.
     virtual void handle_failed(instant now, std::uint32_t target, ip::family which,
                                const error& why) = 0;
+    // Why there may be none to choose, for a person; may be empty.
+    [[nodiscard]] virtual std::string trouble() const = 0;
     // A connection that was joined has ended.
     virtual void handle_ended(std::uint32_t target) = 0;
 };

@@ -1,0 +1,53 @@
+#include "relay_threads.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <csignal>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+// Signals are for the main thread.
+class signals_blocked {
+public:
+    signals_blocked() {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    signals_blocked(const signals_blocked&) = delete;
+    signals_blocked& operator=(const signals_blocked&) = delete;
+    ~signals_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_{};
+};
+
+} // namespace
+
+relay_threads::relay_threads(boost::asio::io_context& context,
+                             std::unique_ptr<run::relay_group> group, std::function<void()> over)
+    : context_{context}, group_{std::move(group)}, over_{std::move(over)} {
+    const signals_blocked inherited;
+    for (std::size_t i = 0; i < group_->size(); ++i) {
+        ++running_;
+        threads_.emplace_back([this, i] {
+            group_->engine(i).run();
+            boost::asio::post(context_, [this] { handle_ended(); });
+        });
+    }
+}
+
+relay_threads::~relay_threads() {
+    group_->stop_now();
+    threads_.clear(); // waits
+}
+
+void relay_threads::handle_ended() {
+    if (--running_ == 0) {
+        over_();
+    }
+}
+
+} // namespace portico::app

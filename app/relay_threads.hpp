@@ -1,0 +1,40 @@
+// The threads of a relay, one for each engine.
+#pragma once
+
+#include "portico/run/relay_group.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace portico::app {
+
+// Threads: all calls on the thread of `context`. Its end stops the engines, and waits for them.
+class relay_threads {
+public:
+    // `over` is called on the thread of `context`, when every engine has ended after drain() or
+    // stop_now().
+    relay_threads(boost::asio::io_context& context, std::unique_ptr<run::relay_group> group,
+                  std::function<void()> over);
+    relay_threads(const relay_threads&) = delete;
+    relay_threads& operator=(const relay_threads&) = delete;
+    ~relay_threads();
+
+    void drain() { group_->drain(); }
+    void stop_now() { group_->stop_now(); }
+    [[nodiscard]] const run::relay_group& group() const noexcept { return *group_; }
+
+private:
+    void handle_ended();
+
+    boost::asio::io_context& context_;
+    std::unique_ptr<run::relay_group> group_;
+    std::function<void()> over_;
+    std::size_t running_ = 0;
+    std::vector<std::jthread> threads_;
+};
+
+} // namespace portico::app

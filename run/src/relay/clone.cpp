@@ -1,0 +1,126 @@
+#include "relay/clone.hpp"
+
+#include "portico/os/listening.hpp"
+#include "portico/os/socket.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace portico::run {
+namespace {
+
+// What bind(2) and listen(2) need to have been told; the rest is inherited from nobody.
+struct options_of {
+
+    bool v6only = false;
+    bool freebind = false;
+};
+
+bool flag(int socket, int level, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    return ::getsockopt(socket, level, name, &value, &size) == 0 && value != 0;
+}
+
+os::fd copy_descriptor(int of) {
+    return os::fd{::fcntl(of, F_DUPFD_CLOEXEC, 3)};
+}
+
+os::sys_result<os::fd> bound_clone(const ip::endpoint& at, const options_of& how) {
+    auto made = os::socket(at, ip::transport::tcp);
+    if (!made) {
+        return made;
+    }
+    const auto family = at.address.family();
+    auto done = family == ip::family::v6 ? os::set_v6only(*made, how.v6only) : os::sys_status{};
+    if (done) {
+        done = os::set_reuse_address(*made, true);
+    }
+    if (done) {
+        done = os::set_reuse_port(*made, true);
+    }
+    if (done && how.freebind) {
+        done = os::set_freebind(*made, family);
+    }
+    if (done) {
+        done = os::bind(*made, at);
+    }
+    if (!done) {
+        return tl::unexpected{done.error()};
+    }
+    return made;
+}
+
+// As the first socket is already bound, nobody else can come between.
+os::sys_result<std::vector<os::fd>> bound_clones(const bound_socket& of, const ip::endpoint& at,
+                                                 std::size_t count) {
+    const int first = of.descriptor.raw();
+    options_of how;
+    how.v6only = os::v6only(first).value_or(true);
+    how.freebind = flag(first, SOL_IP, IP_FREEBIND);
+    std::vector<os::fd> made;
+    for (std::size_t i = 0; i < count; ++i) {
+        auto each = bound_clone(at, how);
+        if (!each) {
+            return tl::unexpected{each.error()};
+        }
+        made.push_back(std::move(*each));
+    }
+    return made;
+}
+
+} // namespace
+
+listening_clones clone_listening(const bound_socket& of, std::size_t count) {
+    listening_clones made;
+    made.sockets.push_back(copy_descriptor(of.descriptor.raw()));
+    const auto share = [&](const std::string& why) {
+        made.guard.reset();
+        made.sockets.resize(1);
+        while (made.sockets.size() < count) {
+            made.sockets.push_back(copy_descriptor(of.descriptor.raw()));
+        }
+        made.shared = true;
+        made.remark = why;
+    };
+    if (count == 1) {
+        return made;
+    }
+    const auto* at = std::get_if<ip::endpoint>(&of.at);
+    if (at == nullptr) {
+        share({});
+        return made;
+    }
+    const bool user_shares = flag(of.descriptor.raw(), SOL_SOCKET, SO_REUSEPORT);
+    if (const auto done = os::set_reuse_port(of.descriptor, true); !done) {
+        share("the threads share one socket at " + ip::to_text(*at) +
+              ": SO_REUSEPORT: " + done.error().message());
+        return made;
+    }
+    auto clones = bound_clones(of, *at, count - 1 + (user_shares ? 0 : 1));
+    if (!clones) {
+        static_cast<void>(os::set_reuse_port(of.descriptor, user_shares));
+        share("the threads share one socket at " + ip::to_text(*at) + ": " +
+              clones.error().message());
+        return made;
+    }
+    if (!user_shares) {
+        made.guard = std::move(clones->back());
+        clones->pop_back();
+        static_cast<void>(os::set_reuse_address(made.guard, false));
+        static_cast<void>(os::set_reuse_port(made.guard, false));
+    }
+    for (auto& each : *clones) {
+        if (const auto done = os::listen(each, SOMAXCONN); !done) {
+            share("the threads share one socket at " + ip::to_text(*at) + ": " +
+                  done.error().message());
+            return made;
+        }
+        made.sockets.push_back(std::move(each));
+    }
+    return made;
+}
+
+} // namespace portico::run
