@@ -23,7 +23,7 @@ constexpr ip::prefix v6(std::uint8_t a, std::uint8_t b, unsigned length) {
     return *ip::prefix::make(ip::address::v6({a, b}), length);
 }
 
-constexpr std::array guarded{
+constexpr std::array<built_in, 9> guarded{{
     built_in{v4(0, 0, 8), destination_refusal::unspecified}, // RFC 1122 section 3.2.1.3
     built_in{*ip::prefix::make(ip::address::any(ip::family::v6), 128),
              destination_refusal::unspecified},
@@ -36,7 +36,7 @@ constexpr std::array guarded{
     built_in{v6(0xff, 0, 8), destination_refusal::multicast},
     built_in{*ip::prefix::make(ip::address::v4(255, 255, 255, 255), 32),
              destination_refusal::broadcast},
-};
+}};
 
 // The IPv4 address in an IPv4-compatible or a 6to4 one.
 std::optional<ip::address> carried(const ip::address& which) noexcept {
