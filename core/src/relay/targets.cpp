@@ -96,9 +96,10 @@ target_id balancer::next_turn(group among) noexcept {
 }
 
 void balancer::keep_least_loaded(group among) noexcept {
-    // What it would carry with one more, so that of idle targets the heavy ones come first.
+    // All idle ones are equal. Were the next connection counted too, light ones would get none as
+    // long as connections are short.
     const auto load = [](const target& which) {
-        return std::int64_t{1} + which.joining + which.active;
+        return std::int64_t{which.joining} + which.active;
     };
     const target* least = nullptr;
     for (const auto id : among) {
