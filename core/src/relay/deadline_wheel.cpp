@@ -30,6 +30,10 @@ void deadline_wheel::unlink(node& which) noexcept {
     }
     which.previous->next = which.next;
     which.next->previous = which.previous;
+    if (which.next == which.previous) { // the head is alone
+        const auto slot = static_cast<std::size_t>(which.next - slots_.data());
+        filled_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
+    }
     which.next = nullptr;
     which.previous = nullptr;
 }

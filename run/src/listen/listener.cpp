@@ -59,6 +59,7 @@ struct listener::state : std::enable_shared_from_this<listener::state> {
     void cancel(std::uint64_t which);
     void close();
 
+    void watch();
     void schedule();
     void turn();
     os::sys_result<os::accepted_socket> accept_from(std::size_t which);
@@ -81,18 +82,25 @@ struct listener::state : std::enable_shared_from_this<listener::state> {
     std::optional<completion<result<accepted>>> pending;
     std::uint64_t accepts = 0; // numbers the pending one, so that an old cancellation is harmless
     accept_counters counts;
+    bool watching = false;
     bool scheduled = false;
     bool closed = false;
 };
 
 void listener::state::start() {
     for (std::size_t i = 0; i < sockets.size(); ++i) {
-        if (sockets[i].over != ip::transport::tcp) {
-            continue;
+        if (sockets[i].over == ip::transport::tcp) {
+            streams.emplace_back(executor, i);
         }
-        auto& made = streams.emplace_back(executor, i);
+    }
+}
+
+// With the first accept, and not before: the sockets may be somebody else's to accept from.
+void listener::state::watch() {
+    watching = true;
+    for (auto& each : streams) {
         boost::system::error_code wrong; // shows again, and is dealt with, when it is waited for
-        made.watch.assign(sockets[i].descriptor.raw(), wrong);
+        each.watch.assign(sockets[each.socket].descriptor.raw(), wrong);
     }
     for (std::size_t i = 0; i < streams.size(); ++i) {
         await(i);
@@ -100,6 +108,9 @@ void listener::state::start() {
 }
 
 void listener::state::start_accept(completion<result<accepted>> done) {
+    if (!watching && !closed) {
+        watch();
+    }
     const auto number = ++accepts;
     if (auto slot = done.slot(); slot.is_connected()) {
         slot.assign([me = weak_from_this(), number](asio::cancellation_type) {

@@ -64,16 +64,18 @@ void relay_engine::loop::pump(connection& c) {
             return linger(c);
         case step::close:
             return finish(c, relay_end::both_ended, false, false);
-        case step::close_reset: {
-            const auto how = c.streams.how_it_ended();
-            // The end that failed needs no reset of ours.
-            return finish(c,
-                          how == relay::ending::client_failed   ? relay_end::client_failed
-                          : how == relay::ending::target_failed ? relay_end::target_failed
-                          : how == relay::ending::idle          ? relay_end::idle
-                                                                : relay_end::half_closed,
-                          true, true);
-        }
+        case step::close_reset:
+            // Who has failed needs no reset of ours.
+            switch (c.streams.how_it_ended()) {
+            case relay::ending::client_failed:
+                return finish(c, relay_end::client_failed, false, true);
+            case relay::ending::target_failed:
+                return finish(c, relay_end::target_failed, true, false);
+            case relay::ending::idle:
+                return finish(c, relay_end::idle, true, true);
+            default:
+                return finish(c, relay_end::half_closed, true, true);
+            }
         }
     }
 }
