@@ -281,7 +281,7 @@ std::string to_words(std::optional<std::chrono::seconds> left) {
 }
 
 std::string lifetime_words(const os::link_address& which) {
-    const std::string whole = which.valid ? to_words(which.valid) + " left" : "forever";
+    std::string whole = which.valid ? to_words(which.valid) + " left" : "forever";
     if (which.preferred && which.preferred->count() == 0) {
         return whole + " (no longer preferred)";
     }

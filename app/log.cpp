@@ -14,7 +14,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <poll.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>

@@ -13,11 +13,11 @@
 // Exit code: 0 answered, 100 wrong arguments, 111 the answer could not be written.
 
 #include <arpa/inet.h>
+#include <cerrno>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>

@@ -102,7 +102,9 @@ std::vector<std::string> program_environment(std::span<const std::string> inheri
         }
     }
     for (const auto& [name, value] : variables_of(connection)) {
-        made.push_back(name + '=' + value);
+        auto& line = made.emplace_back(name);
+        line += '=';
+        line += value;
     }
     return made;
 }

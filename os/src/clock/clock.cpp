@@ -1,6 +1,6 @@
 #include "portico/os/clock.hpp"
 
-#include <time.h>
+#include <ctime>
 
 namespace portico::os {
 

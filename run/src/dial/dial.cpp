@@ -446,7 +446,7 @@ void dialling::finish() {
 
 } // namespace
 
-void detail::start_dial(asio::any_io_executor executor, dial_request request,
+void detail::start_dial(const asio::any_io_executor& executor, dial_request request,
                         completion<dial_outcome> done) {
     std::make_shared<dialling>(executor, std::move(request), std::move(done))->start();
 }

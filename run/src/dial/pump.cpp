@@ -118,10 +118,7 @@ bool pumping::wait() {
     const int ready =
         ::poll(watched_.data(), watched_.size(),
                static_cast<int>(std::min<std::chrono::milliseconds::rep>(wait, INT_MAX)));
-    if (ready == 0) {
-        return false;
-    }
-    return true;
+    return ready != 0;
 }
 
 void pumping::turn() {
@@ -273,7 +270,7 @@ pump_outcome pumping::run() {
         }
         turn();
     }
-    return std::move(told_);
+    return told_;
 }
 
 } // namespace

@@ -95,7 +95,7 @@ private:
             return;
         }
         while (running_ < most_at_a_time && !questions_.empty()) {
-            ask(std::move(questions_.front()));
+            ask(questions_.front());
             questions_.pop_front();
         }
         if (running_ == 0) {
@@ -103,7 +103,7 @@ private:
         }
     }
 
-    void ask(question what) {
+    void ask(const question& what) {
         ++running_;
         auto& signal = signals_.emplace_back();
         async_resolve(executor_, what.name, what.family, true, until_,

@@ -55,10 +55,10 @@ listen_outcome refused(const listen_facts& facts) {
 
 } // namespace
 
-void detail::start_listen(asio::any_io_executor executor, std::vector<plan::wish> wishes,
+void detail::start_listen(const asio::any_io_executor& executor, std::vector<plan::wish> wishes,
                           deadline until, completion<listen_outcome> done) {
     const auto slot = done.slot();
-    auto then = [executor, wishes, done = std::move(done)](listen_facts facts) mutable {
+    auto then = [executor, wishes, done = std::move(done)](const listen_facts& facts) mutable {
         done(facts.why ? refused(facts) : listen_now(executor, wishes, facts.known));
     };
     async_listen_facts(

@@ -136,7 +136,7 @@ private:
 
 namespace detail {
 
-void start_resolve(asio::any_io_executor executor, resolve_request request,
+void start_resolve(const asio::any_io_executor& executor, resolve_request request,
                    completion<result<os::lookup_answer>> done) {
     std::make_shared<resolving>(executor, std::move(request), std::move(done))->start();
 }

@@ -100,7 +100,7 @@ public:
     builtin_service(const builtin_service&) = delete;
     builtin_service& operator=(const builtin_service&) = delete;
     ~builtin_service() override {
-        close_all([](stream_service::ended, connection_end) {});
+        close_all([](const stream_service::ended&, const connection_end&) {});
     }
 
     void start(accepted from, std::uint64_t number, ended done) override {

@@ -31,7 +31,7 @@ public:
 
     [[nodiscard]] std::span<const std::byte> poll_output() const noexcept;
     void handle_sent(std::size_t count) noexcept;
-    std::size_t handle_bytes(std::span<const std::byte> bytes);
+    std::size_t handle_bytes(std::span<const std::byte> in);
     void handle_eof();
 
     [[nodiscard]] bool is_done() const noexcept { return step_ == step::done; }

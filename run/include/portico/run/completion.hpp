@@ -7,6 +7,7 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 
+#include <cassert>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -21,10 +22,14 @@ namespace asio = boost::asio;
 template <class Result>
 class completion {
 public:
+    // The handler is called on its associated executor, or else on `fallback`. Precondition:
+    // `fallback` is not empty.
     template <class Handler>
     completion(Handler handler, const asio::any_io_executor& fallback)
-        : slot_{asio::get_associated_cancellation_slot(handler)},
-          held_{std::make_unique<model<Handler>>(std::move(handler), fallback)} {}
+        : slot_{asio::get_associated_cancellation_slot(handler)} {
+        assert(fallback); // Boost.Asio 1.81 follows a null pointer in an empty one
+        held_ = std::make_unique<model<Handler>>(std::move(handler), fallback);
+    }
 
     // Where the caller may ask to cancel; not connected when it cannot.
     [[nodiscard]] asio::cancellation_slot slot() const noexcept { return slot_; }

@@ -54,7 +54,7 @@ struct dial_outcome {
 };
 
 namespace detail {
-void start_dial(asio::any_io_executor executor, dial_request request,
+void start_dial(const asio::any_io_executor& executor, dial_request request,
                 completion<dial_outcome> done);
 }
 

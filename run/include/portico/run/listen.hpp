@@ -120,8 +120,8 @@ struct listen_outcome {
 };
 
 namespace detail {
-void start_listen(asio::any_io_executor executor, std::vector<plan::wish> wishes, deadline until,
-                  completion<listen_outcome> done);
+void start_listen(const asio::any_io_executor& executor, std::vector<plan::wish> wishes,
+                  deadline until, completion<listen_outcome> done);
 }
 
 // Resolves the names among the wishes, gathers facts, plans and opens; completes with

@@ -22,7 +22,7 @@ struct resolve_request {
 };
 
 namespace detail {
-void start_resolve(asio::any_io_executor executor, resolve_request request,
+void start_resolve(const asio::any_io_executor& executor, resolve_request request,
                    completion<result<os::lookup_answer>> done);
 }
 
