@@ -56,6 +56,10 @@ struct listen_options {
     std::array<bool, builtin_flags.size()> chosen{};
     std::vector<std::string> to;
     std::size_t threads = 0; // 0: one for each core
+    std::string balance = "round-robin";
+    std::optional<duration> check_every;
+    std::optional<duration> idle_limit;
+    std::optional<duration> half_closed_limit;
     std::vector<std::string> program;
     std::size_t max_connections = 1000;
     std::uint64_t chargen_limit = run::builtin_options{}.chargen_limit;
@@ -177,6 +181,10 @@ tl::expected<service_choice, std::string> read_relay(const listen_options& asked
         relay.settings.dead_after = std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
     }
     relay.settings.no_delay = !asked.nagle;
+    relay.settings.limits.idle = asked.idle_limit.value_or(duration::max());
+    relay.settings.limits.half_closed = asked.half_closed_limit.value_or(duration::max());
+    relay.balance = relay::parse_policy(asked.balance).value();
+    relay.check_every = asked.check_every;
     return made;
 }
 
@@ -417,12 +425,11 @@ void listen_run::start_services() {
 
 // Clients wait in the queue until the names of the targets are resolved.
 void listen_run::prepare_relay() {
-    auto targets =
-        run::resolve_relay_targets(context_.get_executor(), choice_.relay->targets, [this] {
-            if (!draining_) {
-                start_relay();
-            }
-        });
+    auto targets = run::resolve_relay_targets(context_.get_executor(), *choice_.relay, [this] {
+        if (!draining_) {
+            start_relay();
+        }
+    });
     if (!targets) {
         std::cerr << "portico: listen: --to: " << targets.error() << '\n';
         exit_code_ = exit_code(side::caller);
@@ -729,6 +736,16 @@ void add_listen(CLI::App& command, invocation& call) {
                      "take turns")
         ->type_name("HOST:PORT")
         ->delimiter(',');
+    verb->add_option("--balance", asked->balance,
+                     "--to several: round-robin, least-connections or hash (of the client's "
+                     "address); default round-robin")
+        ->check(CLI::IsMember({"round-robin", "least-connections", "hash"}));
+    add_duration(*verb, "--check-every", asked->check_every,
+                 "--to: connect to each target so often, to know whether it is there");
+    add_duration(*verb, "--idle-limit", asked->idle_limit,
+                 "--to: reset connections on which nothing was sent for so long");
+    add_duration(*verb, "--half-closed-limit", asked->half_closed_limit,
+                 "--to: the same, after one side has sent its end");
     verb->add_option("--threads", asked->threads,
                      "--to: how many threads move bytes; default: one for each core")
         ->check(CLI::Range(1, 1024));

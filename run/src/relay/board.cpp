@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 namespace portico::run {
 namespace {
@@ -17,14 +18,20 @@ constexpr duration patience = std::chrono::seconds{10}; // for one answer
 } // namespace
 
 target_board::target_board(asio::any_io_executor executor, std::vector<dial_target> targets,
-                           const dial_request& how)
-    : executor_{std::move(executor)}, timer_{executor_}, from_{
-                                                             how.from
-                                                                 ? std::optional{how.from->address}
-                                                                 : std::nullopt} {
+                           const relay_options& how)
+    : executor_{std::move(executor)}, timer_{executor_}, check_timer_{executor_},
+      check_every_{how.check_every}, from_{how.targets.front().from
+                                               ? std::optional{how.targets.front().from->address}
+                                               : std::nullopt},
+      balancer_{{how.balance, how.health, std::max<std::size_t>(targets.size(), 1)}, how.seed} {
+    check_how_.from = how.targets.front().from;
+    check_how_.interface = how.targets.front().interface;
+    std::vector<relay::target_wish> wishes;
     for (auto& each : targets) {
+        wishes.push_back({each.title, 1, 0, {}});
         entries_.push_back({std::move(each)});
     }
+    balancer_.handle_targets(wishes);
 }
 
 void target_board::start(std::function<void()> known) {
@@ -97,9 +104,16 @@ void target_board::publish(entry& which) {
     }
     const std::lock_guard locked{mutex_};
     if (!made.empty()) {
-        which.places = std::make_shared<const std::vector<target_place>>(std::move(made));
+        std::vector<ip::any_endpoint> addresses;
+        for (const auto& each : made) {
+            addresses.push_back(each.at);
+        }
+        balancer_.handle_addresses(static_cast<relay::target_id>(&which - entries_.data()),
+                                   addresses);
+        which.places = std::move(made);
+        which.some = {};
     }
-    which.trouble = which.places
+    which.trouble = !which.places.empty()
                         ? ""
                         : which.where.title + ": " +
                               (which.failed.empty() ? "the name has no address" : which.failed);
@@ -107,6 +121,9 @@ void target_board::publish(entry& which) {
 
 void target_board::wait() {
     if (known_) {
+        if (check_every_) {
+            wait_to_check();
+        }
         std::exchange(known_, nullptr)();
     }
     const bool is_settled = std::all_of(entries_.begin(), entries_.end(), [](const auto& each) {
@@ -131,20 +148,102 @@ void target_board::wait() {
     });
 }
 
-std::optional<target_choice> target_board::choose(instant, const ip::any_endpoint&,
-                                                  std::span<const std::uint32_t> tried) {
-    const std::lock_guard locked{mutex_};
-    const auto count = static_cast<std::uint32_t>(entries_.size());
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const auto which = (next_ + i) % count;
-        if (!entries_[which].places ||
-            std::find(tried.begin(), tried.end(), which) != tried.end()) {
-            continue;
+// ---- active checks ----
+
+void target_board::wait_to_check() {
+    check_timer_.expires_after(*check_every_);
+    check_timer_.async_wait([weak = weak_from_this()](boost::system::error_code wrong) {
+        const auto self = weak.lock();
+        if (wrong || !self) {
+            return;
         }
-        next_ = (which + 1) % count;
-        return target_choice{which, entries_[which].places};
+        for (std::uint32_t i = 0; i < self->entries_.size(); ++i) {
+            for (const auto how : {relay::way::v4, relay::way::v6, relay::way::local}) {
+                self->check(i, how);
+            }
+        }
+        self->wait_to_check();
+    });
+}
+
+// A target is well when one of its addresses of that family takes a connection.
+void target_board::check(std::uint32_t which, relay::way how) {
+    const auto at = [&]() -> std::optional<ip::any_endpoint> {
+        const std::lock_guard locked{mutex_};
+        const auto& places = entries_[which].places;
+        const auto found = std::find_if(places.begin(), places.end(), [&](const auto& each) {
+            return relay::way_of(each.at) == how;
+        });
+        return found == places.end() ? std::nullopt : std::optional{found->at};
+    }();
+    if (!at) {
+        return;
     }
-    return std::nullopt;
+    auto request = check_how_;
+    request.timeout = *check_every_;
+    if (const auto* where = std::get_if<ip::endpoint>(&*at)) {
+        request.host = ip::to_text(where->address);
+        request.port = std::to_string(where->port);
+    } else {
+        request.host = ip::to_text(*at);
+    }
+    auto dialled = [weak = weak_from_this(), which, how](const dial_outcome& got) {
+        if (const auto self = weak.lock()) {
+            const std::lock_guard locked{self->mutex_};
+            self->balancer_.handle_check(which, how, !got.why);
+        }
+    };
+    async_dial(executor_, std::move(request), asio::bind_executor(executor_, std::move(dialled)));
+}
+
+// ---- the calls of the engines ----
+
+std::optional<target_offer> target_board::choose(instant now, const ip::any_endpoint& client,
+                                                 std::span<const relay::target_id> tried) {
+    const std::lock_guard locked{mutex_};
+    const auto chosen = balancer_.choose(now, client, tried);
+    if (!chosen) {
+        return std::nullopt;
+    }
+    auto& target = entries_[chosen->id];
+    std::size_t key = 0;
+    for (const auto each : {relay::way::v4, relay::way::v6, relay::way::local}) {
+        key = key * 2 + (chosen->over.has(each) ? 1 : 0);
+    }
+    auto& some = target.some[key];
+    if (!some) {
+        std::vector<target_place> places;
+        std::copy_if(target.places.begin(), target.places.end(), std::back_inserter(places),
+                     [&](const auto& each) { return chosen->over.has(relay::way_of(each.at)); });
+        some = std::make_shared<const std::vector<target_place>>(std::move(places));
+    }
+    return target_offer{chosen->id, some};
+}
+
+void target_board::handle_opened(relay::target_id target, relay::way which) {
+    const std::lock_guard locked{mutex_};
+    balancer_.handle_opened(target, which);
+}
+
+void target_board::handle_given_up(relay::target_id target) {
+    const std::lock_guard locked{mutex_};
+    balancer_.handle_given_up(target);
+}
+
+void target_board::handle_closed(relay::target_id target) {
+    const std::lock_guard locked{mutex_};
+    balancer_.handle_closed(target);
+}
+
+void target_board::handle_failed(instant now, relay::target_id target, relay::way which,
+                                 const error& why) {
+    const std::lock_guard locked{mutex_};
+    balancer_.handle_failed(now, target, which, why);
+}
+
+std::vector<relay::target_state> target_board::snapshot() const {
+    const std::lock_guard locked{mutex_};
+    return balancer_.snapshot();
 }
 
 std::string target_board::trouble() const {

@@ -3,6 +3,7 @@
 
 #include "dial/target.hpp"
 #include "portico/os/resolve.hpp"
+#include "portico/run/relay.hpp"
 #include "portico/run/relay_targets.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -20,29 +21,34 @@ class target_board final : public relay_targets, public std::enable_shared_from_
 public:
     static constexpr duration refresh = std::chrono::seconds{30};
 
-    // `requests` say where the targets are, and from where they are reached; none has a proxy.
+    // `targets` are those of `how`, read; none has a proxy.
     target_board(asio::any_io_executor executor, std::vector<dial_target> targets,
-                 const dial_request& how);
+                 const relay_options& how);
 
     // Begins to resolve; `known` is called once, when every target has been asked for. Not within
     // this call.
     void start(std::function<void()> known);
 
-    [[nodiscard]] std::optional<target_choice>
+    [[nodiscard]] std::optional<target_offer>
     choose(instant now, const ip::any_endpoint& client,
-           std::span<const std::uint32_t> tried) override;
-    void handle_connected(instant, std::uint32_t, ip::family) override {}
-    void handle_failed(instant, std::uint32_t, ip::family, const error&) override {}
-    void handle_ended(std::uint32_t) override {}
+           std::span<const relay::target_id> tried) override;
+    void handle_opened(relay::target_id target, relay::way which) override;
+    void handle_given_up(relay::target_id target) override;
+    void handle_closed(relay::target_id target) override;
+    void handle_failed(instant now, relay::target_id target, relay::way which,
+                       const error& why) override;
+    [[nodiscard]] std::vector<relay::target_state> snapshot() const override;
     // Why a target has no address, for a person; empty when all have some.
     [[nodiscard]] std::string trouble() const override;
 
 private:
     struct entry {
         dial_target where;
-        std::shared_ptr<const std::vector<target_place>> places{}; // guarded
-        std::string trouble{};                                     // guarded
-        std::vector<ip::address> found{};                          // of the round that is going on
+        std::vector<target_place> places{}; // guarded
+        // Those of some ways, made when first asked for; guarded.
+        std::array<std::shared_ptr<const std::vector<target_place>>, 8> some{};
+        std::string trouble{};            // guarded
+        std::vector<ip::address> found{}; // of the round that is going on
         std::string failed{};
         unsigned asked = 0;
     };
@@ -51,15 +57,20 @@ private:
     void handle_answer(std::uint32_t which, result<os::lookup_answer> got);
     void publish(entry& which);
     void wait();
+    void wait_to_check();
+    void check(std::uint32_t which, relay::way how);
 
     asio::any_io_executor executor_;
     asio::steady_timer timer_;
+    asio::steady_timer check_timer_;
+    std::optional<duration> check_every_;
+    dial_request check_how_; // but for the host and the port
     std::optional<ip::address> from_;
     std::vector<entry> entries_;
     std::function<void()> known_;
     unsigned open_ = 0; // questions
     mutable std::mutex mutex_;
-    std::uint32_t next_ = 0; // guarded
+    relay::balancer balancer_; // guarded; its ids are the places of `entries_`
 };
 
 } // namespace portico::run

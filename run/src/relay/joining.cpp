@@ -22,11 +22,6 @@ ip::any_endpoint canonical_name(const calls::peer_name& peer) {
     return at;
 }
 
-ip::family family_of(const ip::any_endpoint& at) {
-    const auto* where = std::get_if<ip::endpoint>(&at);
-    return where != nullptr && where->address.is_v6() ? ip::family::v6 : ip::family::v4;
-}
-
 relay_family counted_family(const ip::any_endpoint& at) {
     const auto* where = std::get_if<ip::endpoint>(&at);
     return where == nullptr         ? relay_family::local
@@ -74,12 +69,14 @@ void relay_engine::loop::begin_joining(connection& c, std::vector<std::byte> fro
 void relay_engine::loop::try_next_target(connection& c) {
     auto& joining = *c.joining;
     for (;;) {
+        give_up_choice(c);
         auto chosen = targets_->choose(now_, canonical_name(c.peer), joining.tried);
         if (!chosen) {
             return finish(c, relay_end::no_target, true, true);
         }
         joining.tried.push_back(chosen->target);
         joining.choice = *std::move(chosen);
+        joining.is_chosen = true;
         joining.began = now_;
         joining.attempts.clear();
         joining.race.reset();
@@ -206,7 +203,7 @@ void relay_engine::loop::note_failed(connection& c, const ip::any_endpoint& at, 
         joining.story +=
             (joining.story.empty() ? "" : "; ") + ip::to_text(at) + " " + why.code.message();
     }
-    targets_->handle_failed(now_, joining.choice.target, family_of(at), why);
+    targets_->handle_failed(now_, joining.choice.target, relay::way_of(at), why);
     counters_->targets[joining.choice.target]
         .failed[static_cast<std::size_t>(counted_family(at))]
         .add();
@@ -255,6 +252,12 @@ void relay_engine::loop::attempt_failed(connection& c, std::uint32_t id, int why
     try_next_target(c);
 }
 
+void relay_engine::loop::give_up_choice(connection& c) {
+    if (c.joining && std::exchange(c.joining->is_chosen, false)) {
+        targets_->handle_given_up(c.joining->choice.target);
+    }
+}
+
 void relay_engine::loop::close_attempt(connection& c, std::uint32_t id, bool reset) {
     auto& attempts = c.joining->attempts;
     if (id < attempts.size() && attempts[id] >= 0) {
@@ -291,7 +294,8 @@ void relay_engine::loop::join(connection& c, std::uint32_t id, bool readable) {
     }
     c.places = joining.choice.places;
     const auto& at = (*c.places)[c.place].at;
-    targets_->handle_connected(now_, c.target, family_of(at));
+    joining.is_chosen = false;
+    targets_->handle_opened(c.target, relay::way_of(at));
     auto& counts = counters_->targets[c.target];
     counts.connected[static_cast<std::size_t>(counted_family(at))].add();
     counts.connect_time[bucket_of(now_ - started)].add();

@@ -91,6 +91,7 @@ relay_engine::loop::~loop() {
     for (auto& each : connections_) {
         if (each.stage != phase::unused) {
             close_attempts(each, true);
+            give_up_choice(each);
             for (const auto& side : each.ends) {
                 if (side.socket >= 0) {
                     calls::close(side.socket, true);
@@ -98,7 +99,7 @@ relay_engine::loop::~loop() {
             }
             wheel_.cancel(each);
             if (each.has_target) {
-                targets_->handle_ended(each.target);
+                targets_->handle_closed(each.target);
             }
         }
     }
@@ -327,8 +328,9 @@ connection* relay_engine::loop::find(std::uint64_t which) noexcept {
         return nullptr;
     }
     auto& c = connections_[index];
-    return c.stage != phase::unused && (c.generation & 0xffffffU) == tag::generation(which) ? &c
-                                                                                          : nullptr;
+    return c.stage != phase::unused && (c.generation & 0xffffffU) == tag::generation(which)
+               ? &c
+               : nullptr;
 }
 
 connection& relay_engine::loop::make_connection(int client, const calls::peer_name& peer,
@@ -364,6 +366,7 @@ void relay_engine::loop::finish(connection& c, relay_end why, bool reset_client,
     counts.ended[static_cast<std::size_t>(why)].add();
     counts.active.take();
     close_attempts(c, true);
+    give_up_choice(c);
     for (const auto each : {relay::end::client, relay::end::target}) {
         auto& side = c.at(each);
         let_go(c.from(each), c.streams.held(each) == 0);
@@ -374,7 +377,7 @@ void relay_engine::loop::finish(connection& c, relay_end why, bool reset_client,
         c.from(each) = {};
     }
     if (std::exchange(c.has_target, false)) {
-        targets_->handle_ended(c.target);
+        targets_->handle_closed(c.target);
     }
     wheel_.cancel(c);
     c.joining.reset();

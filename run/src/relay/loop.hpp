@@ -47,8 +47,9 @@ struct end_state {
 
 // What is needed only until the target is connected.
 struct joining_state {
-    std::vector<std::uint32_t> tried; // targets
-    target_choice choice;
+    std::vector<relay::target_id> tried;
+    target_offer choice;
+    bool is_chosen = false;               // `choice` is neither opened nor given up
     std::optional<race::race> race{};     // when the target has several addresses
     std::vector<int> attempts;            // sockets by attempt id; -1: closed
     instant began;                        // of this target
@@ -162,6 +163,7 @@ private:
     void handle_attempt(connection& c, std::uint32_t id, std::uint32_t events);
     void attempt_failed(connection& c, std::uint32_t id, int why);
     void note_failed(connection& c, const ip::any_endpoint& at, const error& why);
+    void give_up_choice(connection& c);
     void close_attempt(connection& c, std::uint32_t id, bool reset);
     void close_attempts(connection& c, bool reset);
     void join(connection& c, std::uint32_t id, bool readable);

@@ -205,22 +205,22 @@ private:
 } // namespace
 
 tl::expected<std::shared_ptr<relay_targets>, std::string>
-resolve_relay_targets(const asio::any_io_executor& executor,
-                      const std::vector<dial_request>& targets, std::function<void()> known) {
+resolve_relay_targets(const asio::any_io_executor& executor, const relay_options& how,
+                      std::function<void()> known) {
     std::vector<dial_target> read;
-    for (const auto& each : targets) {
+    for (const auto& each : how.targets) {
         auto target = read_request(each);
         if (!target) {
             return tl::unexpected{std::move(target.error().text)};
         }
-        if (target->proxy && targets.size() != 1) {
+        if (target->proxy && how.targets.size() != 1) {
             return tl::unexpected{target->title + ": several targets cannot go through a proxy"};
         }
         if (!target->proxy) {
             read.push_back(*std::move(target));
         }
     }
-    auto board = std::make_shared<target_board>(executor, std::move(read), targets.front());
+    auto board = std::make_shared<target_board>(executor, std::move(read), how);
     board->start(std::move(known));
     return board;
 }
@@ -228,7 +228,7 @@ resolve_relay_targets(const asio::any_io_executor& executor,
 tl::expected<std::unique_ptr<stream_service>, std::string>
 make_relay_service(const asio::any_io_executor& executor, relay_options options) {
     const auto inside = std::make_shared<std::weak_ptr<nested_relay>>();
-    auto targets = resolve_relay_targets(executor, options.targets, [inside] {
+    auto targets = resolve_relay_targets(executor, options, [inside] {
         if (const auto relay = inside->lock()) {
             relay->handle_known();
         }

@@ -18,14 +18,19 @@ namespace portico::run {
 struct relay_options {
     std::vector<dial_request> targets; // at least one
     relay_settings settings{};
+    relay::policy balance = relay::policy::round_robin;
+    relay::health_settings health{};
+    std::optional<duration> check_every{}; // connects to each family of each target; unset: never
+    // Of the hash of clients; relays with the same seed and targets give a client the same target.
+    hash_seed seed{};
 };
 
 // The targets of a relay, resolved now and every 30 seconds; hand it to the engines. The error is
 // for a person. `known` is called once, when every target has been asked for, and not within this
 // call. They are resolved for as long as somebody else holds them.
 [[nodiscard]] tl::expected<std::shared_ptr<relay_targets>, std::string>
-resolve_relay_targets(const asio::any_io_executor& executor,
-                      const std::vector<dial_request>& targets, std::function<void()> known);
+resolve_relay_targets(const asio::any_io_executor& executor, const relay_options& how,
+                      std::function<void()> known);
 
 // A relay inside Asio's loop, for connections that others accept. (Where a relay is all there is,
 // give engines threads of their own: see relay_engine.)

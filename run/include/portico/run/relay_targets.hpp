@@ -4,6 +4,7 @@
 #include "portico/base/error.hpp"
 #include "portico/ip/select.hpp"
 #include "portico/os/socket.hpp"
+#include "portico/relay/targets.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -21,28 +22,34 @@ struct target_place {
     os::sockaddr_bytes raw;           // the same as `at`, as the kernel takes it
 };
 
-struct target_choice {
-    std::uint32_t target = 0;
+// A target, and where to try it now. (relay::target_choice is the same without the places.)
+struct target_offer {
+    relay::target_id target = 0;
     std::shared_ptr<const std::vector<target_place>> places; // in no order; not empty
 };
 
-// Threads: all calls from any.
+// Each choose() that gave a target is followed by exactly one handle_opened() or handle_given_up()
+// for it, and an opened one by one handle_closed(). Threads: all calls from any.
 class relay_targets {
 public:
     virtual ~relay_targets() = default;
 
     // One that is not among `tried`; nullopt when there is none left. `client` is its canonical
     // address.
-    [[nodiscard]] virtual std::optional<target_choice>
-    choose(instant now, const ip::any_endpoint& client, std::span<const std::uint32_t> tried) = 0;
-    virtual void handle_connected(instant now, std::uint32_t target, ip::family which) = 0;
+    [[nodiscard]] virtual std::optional<target_offer>
+    choose(instant now, const ip::any_endpoint& client,
+           std::span<const relay::target_id> tried) = 0;
+    virtual void handle_opened(relay::target_id target, relay::way which) = 0;
+    // None of its places answered, or the client went away.
+    virtual void handle_given_up(relay::target_id target) = 0;
+    virtual void handle_closed(relay::target_id target) = 0;
     // One attempt failed.
-    virtual void handle_failed(instant now, std::uint32_t target, ip::family which,
+    virtual void handle_failed(instant now, relay::target_id target, relay::way which,
                                const error& why) = 0;
+    // For a status page.
+    [[nodiscard]] virtual std::vector<relay::target_state> snapshot() const = 0;
     // Why there may be none to choose, for a person; may be empty.
     [[nodiscard]] virtual std::string trouble() const = 0;
-    // A connection that was joined has ended.
-    virtual void handle_ended(std::uint32_t target) = 0;
 };
 
 } // namespace portico::run
