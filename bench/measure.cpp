@@ -16,6 +16,29 @@
 #include <unistd.h>
 
 namespace portico::bench {
+namespace {
+
+// `count` fields of /proc/PID/stat, added up, after `skip` that follow the name; in seconds.
+double cpu_ticks(pid_t pid, int skip, int count) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
+    std::string line;
+    std::getline(file, line);
+    // The name, in parentheses, may hold spaces.
+    std::istringstream rest{line.substr(line.rfind(')') + 1)};
+    std::string passed_over;
+    for (int i = 0; i < skip; ++i) {
+        rest >> passed_over;
+    }
+    double ticks = 0;
+    for (int i = 0; i < count; ++i) {
+        double each = 0;
+        rest >> each;
+        ticks += each;
+    }
+    return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+} // namespace
 
 std::optional<double> samples::median() const {
     auto sorted = values_;
@@ -87,22 +110,11 @@ std::string version_of(const std::string& command) {
 }
 
 double cpu_seconds(pid_t pid) {
-    std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
-    std::string line;
-    std::getline(file, line);
-    // The name, in parentheses, may hold spaces; utime is the twelfth field after it.
-    std::istringstream rest{line.substr(line.rfind(')') + 1)};
-    std::string passed_over;
-    for (int i = 0; i < 11; ++i) {
-        rest >> passed_over;
-    }
-    double ticks = 0;
-    for (int i = 0; i < 4; ++i) {
-        double each = 0;
-        rest >> each;
-        ticks += each;
-    }
-    return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    return cpu_ticks(pid, 11, 4);
+}
+
+double reaped_cpu_seconds(pid_t pid) {
+    return cpu_ticks(pid, 13, 2);
 }
 
 std::size_t children_of(pid_t pid) {

@@ -54,6 +54,8 @@ private:
 // CPU time of a process and of those of its children that it has waited for, in seconds, to the
 // clock tick (10 ms): utime, stime, cutime and cstime of /proc/PID/stat (proc(5)).
 [[nodiscard]] double cpu_seconds(pid_t pid);
+// The same without its own time: cutime and cstime alone.
+[[nodiscard]] double reaped_cpu_seconds(pid_t pid);
 // Children that a process has now.
 [[nodiscard]] std::size_t children_of(pid_t pid);
 

@@ -1,0 +1,237 @@
+#include "load.hpp"
+
+#include "portico/os/clock.hpp"
+
+#include "measure.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <limits>
+
+#include <sys/socket.h>
+
+namespace portico::bench::relay {
+namespace {
+
+constexpr std::size_t turns = 16; // writes or reads of one stream before it is others' turn
+constexpr std::uint64_t without_end = std::numeric_limits<std::uint64_t>::max();
+
+class bulk_load {
+public:
+    // `every`: of how many reads one is compared; `limit`: bytes of each stream.
+    bulk_load(const content& is, std::uint16_t port, direction way, std::uint64_t every,
+              std::uint64_t limit)
+        : is_{is}, file_{is.file()}, route_{port}, way_{way}, every_{every}, limit_{limit},
+          room_(256 * 1024) {}
+
+    outcome run(duration time, const probe& of) {
+        const auto before = of.cpu();
+        const auto begun = os::now();
+        stop_ = begun + time;
+        for (std::size_t i = 0; i < streams_.size(); ++i) {
+            begin(i);
+        }
+        while (open_ > 0) {
+            const auto now = os::now();
+            if (now >= stop_) {
+                stop_all();
+            }
+            if (now >= stop_ + patience) {
+                break; // it still has bytes, but it does not get rid of them
+            }
+            turn(now < stop_ ? stop_ - now : stop_ + patience - now);
+        }
+        result_.failed += open_;
+        const auto took = seconds(os::now() - begun);
+        result_.cpu = of.cpu() - before;
+        result_.all = result_.amount;
+        result_.seconds = took;
+        result_.busy = result_.cpu / took;
+        return result_;
+    }
+
+private:
+    struct stream {
+        os::fd socket{};
+        std::optional<content_sender> sender{};
+        std::optional<content_reader> reader{};
+        bool ordered = false;
+        bool half_closed = false;
+        bool more = false; // it was not the socket that made us stop
+        verdict said{};
+        std::size_t said_bytes = 0;
+    };
+
+    void begin(std::size_t which) {
+        auto& self = streams_[which];
+        self.socket = route_.connect(which);
+        if (!self.socket) {
+            ++result_.failed;
+            return;
+        }
+        events_.add(self.socket.raw(), which, EPOLLIN | EPOLLOUT);
+        const auto start = which * 100'003;
+        if (way_ == direction::to_target) {
+            self.sender.emplace(file_.raw(), start);
+        } else {
+            self.reader.emplace(is_, start, every_);
+        }
+        ++open_;
+    }
+
+    void turn(duration most) {
+        const bool more = std::any_of(streams_.begin(), streams_.end(),
+                                      [](const stream& each) { return each.socket && each.more; });
+        for (const auto& each : events_.wait(more ? duration{} : most)) {
+            streams_[each.data.u64].more = true;
+        }
+        for (auto& each : streams_) {
+            if (each.socket && each.more) {
+                go_on(each);
+            }
+        }
+    }
+
+    void go_on(stream& self) {
+        if (!self.ordered && !send_order(self)) {
+            return;
+        }
+        if (way_ == direction::to_client) {
+            receive(self);
+            return;
+        }
+        send(self);
+        if (self.socket && self.half_closed) {
+            receive_verdict(self);
+        }
+    }
+
+    bool send_order(stream& self) {
+        const auto which = static_cast<std::uint64_t>(&self - streams_.data());
+        const auto what = way_ == direction::to_target ? mode::sink : mode::source;
+        const order wanted{static_cast<std::uint64_t>(what), which * 100'003, limit_, every_};
+        const auto sent = ::send(self.socket.raw(), &wanted, sizeof wanted, MSG_NOSIGNAL);
+        self.ordered = sent == sizeof wanted;
+        self.more = self.ordered;
+        if (!self.ordered && errno != EAGAIN) {
+            end(self, &result_.failed);
+        }
+        return self.ordered;
+    }
+
+    void send(stream& self) {
+        for (std::size_t i = 0; i < turns && !self.half_closed; ++i) {
+            const auto left = limit_ - self.sender->bytes();
+            if (left == 0) {
+                half_close(self);
+                return;
+            }
+            const auto how = self.sender->send(self.socket.raw(), left);
+            if (how == went::reset) {
+                end(self, &result_.failed);
+                return;
+            }
+            self.more = how == went::on;
+            if (!self.more) {
+                return;
+            }
+        }
+    }
+
+    static void half_close(stream& self) {
+        self.half_closed = true;
+        ::shutdown(self.socket.raw(), SHUT_WR);
+    }
+
+    // The origin tells how much it got, once we have closed our half.
+    void receive_verdict(stream& self) {
+        self.more = false;
+        auto* into = reinterpret_cast<std::byte*>(&self.said);
+        const auto size = ::recv(self.socket.raw(), into + self.said_bytes,
+                                 sizeof self.said - self.said_bytes, 0);
+        if (size < 0 && errno == EAGAIN) {
+            return;
+        }
+        self.said_bytes += static_cast<std::size_t>(std::max<ssize_t>(size, 0));
+        if (size > 0 && self.said_bytes < sizeof self.said) {
+            self.more = true;
+            return;
+        }
+        const bool whole = self.said_bytes == sizeof self.said && self.said.wrong == 0 &&
+                           self.said.bytes == self.sender->bytes();
+        result_.amount += static_cast<double>(self.said.bytes);
+        end(self, whole ? nullptr : size < 0 ? &result_.failed : &result_.lost);
+    }
+
+    void receive(stream& self) {
+        for (std::size_t i = 0; i < turns; ++i) {
+            const auto how = self.reader->read(self.socket.raw(), room_);
+            self.more = how == went::on;
+            if (how == went::wrong) {
+                end(self, &result_.lost);
+            } else if (how == went::reset) {
+                end(self, &result_.failed);
+            } else if (how == went::ended) {
+                result_.amount += static_cast<double>(self.reader->bytes());
+                end(self, self.reader->bytes() == limit_ ? nullptr : &result_.lost);
+            }
+            if (how != went::on) {
+                return;
+            }
+        }
+    }
+
+    // The time is over.
+    void stop_all() {
+        for (auto& each : streams_) {
+            if (!each.socket) {
+                continue;
+            }
+            if (way_ == direction::to_client) {
+                result_.amount += static_cast<double>(each.reader->bytes());
+                close_by_reset(each.socket);
+                --open_;
+            } else if (!each.half_closed) {
+                half_close(each);
+            }
+        }
+    }
+
+    void end(stream& self, std::uint64_t* why) {
+        self.socket.reset();
+        self.more = false;
+        --open_;
+        if (why != nullptr) {
+            ++*why;
+        }
+    }
+
+    const content& is_;
+    os::fd file_;
+    route route_;
+    direction way_;
+    std::uint64_t every_;
+    std::uint64_t limit_;
+    events events_;
+    std::vector<std::byte> room_;
+    std::array<stream, bulk_streams> streams_{};
+    std::size_t open_ = 0;
+    instant stop_{};
+    outcome result_{};
+};
+
+} // namespace
+
+outcome bulk(const content& is, std::uint16_t port, direction way, duration time, const probe& of) {
+    return bulk_load{is, port, way, 16, without_end}.run(time, of);
+}
+
+std::uint64_t check(const content& is, std::uint16_t port, direction way, std::uint64_t bytes) {
+    const probe none{[] { return 0.0; }};
+    const auto went = bulk_load{is, port, way, 1, bytes}.run(std::chrono::seconds{30}, none);
+    const auto whole = went.amount == static_cast<double>(bytes * bulk_streams);
+    return went.lost + went.failed + (whole ? 0U : 1U);
+}
+
+} // namespace portico::bench::relay
