@@ -15,6 +15,26 @@ namespace {
 
 volatile std::sig_atomic_t was_interrupted = 0;
 
+template <typename Answer>
+Answer ask(std::uint16_t port, mode what) {
+    const os::fd made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    const timeval limit{5, 0};
+    ::setsockopt(made.raw(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    Answer said{};
+    if (::connect(made.raw(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 ||
+        ::send(made.raw(), &what, 1, MSG_NOSIGNAL) != 1 ||
+        ::recv(made.raw(), &said, sizeof said, MSG_WAITALL) != sizeof said) {
+        throw_if_interrupted();
+        throw std::runtime_error{std::string{"the origin does not answer: "} +
+                                 std::strerror(errno)};
+    }
+    return said;
+}
+
 } // namespace
 
 void catch_interrupts() {
@@ -54,14 +74,16 @@ route::route(std::uint16_t port) {
     }
 }
 
-os::fd route::connect(std::size_t client) {
+os::fd route::connect(std::size_t client, bool no_delay) {
     const bool v4 = client % 2 == 0;
     os::fd made{::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
     const int on = 1;
     const auto& from_v4 = from_v4_[(v4 ? next_v4_++ : 0) % from_v4_.size()];
     const auto& from_v6 = from_v6_[(v4 ? 0 : next_v6_++) % from_v6_.size()];
     ::setsockopt(made.raw(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    ::setsockopt(made.raw(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (no_delay) {
+        ::setsockopt(made.raw(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
     const auto any = [](const auto& of) { return reinterpret_cast<const sockaddr*>(&of); };
     if (::bind(made.raw(), v4 ? any(from_v4) : any(from_v6),
                v4 ? sizeof from_v4 : sizeof from_v6) != 0) {
@@ -158,23 +180,11 @@ void close_by_reset(os::fd& socket) {
 }
 
 counts ask_origin(std::uint16_t port) {
-    const os::fd made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    const timeval limit{5, 0};
-    ::setsockopt(made.raw(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const auto what = static_cast<std::uint8_t>(mode::counts);
-    counts said{};
-    if (::connect(made.raw(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 ||
-        ::send(made.raw(), &what, 1, MSG_NOSIGNAL) != 1 ||
-        ::recv(made.raw(), &said, sizeof said, MSG_WAITALL) != sizeof said) {
-        throw_if_interrupted();
-        throw std::runtime_error{std::string{"the origin does not answer: "} +
-                                 std::strerror(errno)};
-    }
-    return said;
+    return ask<counts>(port, mode::counts);
+}
+
+std::array<verdict, bulk_streams> ask_verdicts(std::uint16_t port) {
+    return ask<std::array<verdict, bulk_streams>>(port, mode::verdicts);
 }
 
 } // namespace portico::bench::relay

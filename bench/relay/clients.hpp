@@ -30,8 +30,8 @@ void throw_if_interrupted();
 class route {
 public:
     explicit route(std::uint16_t port);
-    // A socket that is being connected, or none. With TCP_NODELAY.
-    [[nodiscard]] os::fd connect(std::size_t client);
+    // A socket that is being connected, or none. TCP_NODELAY is for those that send more than once.
+    [[nodiscard]] os::fd connect(std::size_t client, bool no_delay = true);
 
     // 64 addresses that have to be added to the loopback device: fd00::1 to fd00::40.
     static constexpr unsigned v6_sources = 64;
@@ -96,5 +96,6 @@ private:
 void close_by_reset(os::fd& socket);
 // What the origin has counted, asked without a relay. Throws std::runtime_error.
 [[nodiscard]] counts ask_origin(std::uint16_t port);
+[[nodiscard]] std::array<verdict, bulk_streams> ask_verdicts(std::uint16_t port);
 
 } // namespace portico::bench::relay

@@ -56,7 +56,7 @@ private:
         if (os::now() >= stop_ || result_.failed >= most_failures) {
             return;
         }
-        auto made = route_.connect(which);
+        auto made = route_.connect(which, false);
         if (!made) {
             // Not again at once: this would never end.
             ++result_.failed;

@@ -26,14 +26,15 @@ struct outcome {
     double busy = 0;    // of the time, the share in which the relay was running
     std::uint64_t failed = 0;
     std::uint64_t lost = 0; // streams that were cut short, or whose bytes were changed
+    // Bulk streams to the target that were whole, but whose answer did not come back: the relay has
+    // ended both directions when the client ended one.
+    std::uint64_t unanswered = 0;
 };
 
 // Nothing at all for so long: the relay hangs, and what is open has failed.
 constexpr duration patience = std::chrono::seconds{5};
 // Connections at a time of the loads `connections`, round trips and paced.
 constexpr std::size_t at_a_time = 64;
-// Connections of the bulk loads.
-constexpr std::size_t bulk_streams = 8;
 
 enum class closing { reset, fin };
 // Connect, send 64 bytes, receive them, close; then the next connection. With `fin`, the client
@@ -59,9 +60,9 @@ enum class direction { to_target, to_client };
 // Eight streams of content, as fast as they go, for a time. One read of 16 is compared.
 [[nodiscard]] outcome bulk(const content& is, std::uint16_t port, direction way, duration time,
                            const probe& of);
-// Eight streams of so many bytes each, every one compared. Returns how many were not right.
-[[nodiscard]] std::uint64_t check(const content& is, std::uint16_t port, direction way,
-                                  std::uint64_t bytes);
+// Eight streams of so many bytes each, every one compared.
+[[nodiscard]] outcome check(const content& is, std::uint16_t port, direction way,
+                            std::uint64_t bytes);
 
 // Connections that have each carried 64 bytes there and back, and then nothing more. They end with
 // the object.

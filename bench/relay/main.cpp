@@ -91,7 +91,11 @@ private:
             progress("relay: all bytes through " + who.name);
             const running_relay relay{who, on_, is_};
             for (const auto way : {direction::to_target, direction::to_client}) {
-                results_.of("check", who.name).lost += check(is_, relay.port(), way, bytes);
+                const auto went = check(is_, relay.port(), way, bytes);
+                results_.of("check", who.name).lost += went.lost;
+                if (went.unanswered > 0) {
+                    one_ended_.push_back(who.name);
+                }
             }
         }
     }
@@ -238,6 +242,11 @@ private:
                     << " of its streams were cut short or had other bytes than were sent.\n\n";
             }
         }
+        for (const auto& each : one_ended_) {
+            std::cout << each
+                      << " ends both directions when the client ends one: what the target "
+                         "answers after that is lost.\n\n";
+        }
         int missed = 0;
         std::cout << "### The bars\n\n" << results_.bars(all_, missed) << std::endl;
         return missed > 0 ? 1 : 0;
@@ -250,6 +259,7 @@ private:
     std::vector<contestant> all_;
     std::unique_ptr<testkit::process> origin_;
     results results_{};
+    std::vector<std::string> one_ended_;
 };
 
 void prepare_network() {

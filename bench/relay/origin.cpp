@@ -70,7 +70,8 @@ public:
                 if (s == listeners_[0] || s == listeners_[1]) {
                     accept_from(s);
                 } else if (clients_[static_cast<std::size_t>(s)]) {
-                    go_on(s, *clients_[static_cast<std::size_t>(s)]);
+                    go_on(s, *clients_[static_cast<std::size_t>(s)],
+                          ready[static_cast<std::size_t>(i)].events);
                 }
             }
         }
@@ -118,57 +119,87 @@ private:
         }
     }
 
-    void go_on(int s, client& self) {
-        if (!self.what) {
-            std::uint8_t first = 0;
-            const auto size = ::recv(s, &first, 1, MSG_PEEK);
-            if (size <= 0) {
-                if (size == 0 || errno != EAGAIN) {
-                    close(s, size == 0 ? &counts_.ends : &counts_.resets);
-                }
-                return;
-            }
-            self.what = static_cast<mode>(first);
-        }
-        switch (*self.what) {
-        case mode::echo:
-            echo(s, self);
+    void go_on(int s, client& self, std::uint32_t what) {
+        if ((what & EPOLLERR) != 0) {
+            close(s, &counts_.resets);
             return;
+        }
+        switch (self.what.value_or(mode::echo)) {
         case mode::sink:
             sink(s, self);
             return;
         case mode::source:
             source(s, self);
             return;
+        default:
+            break;
+        }
+        if (!self.unsent.empty() && !send_rest(s, self)) {
+            return;
+        }
+        const auto size = ::recv(s, room_.data(), 64 * 1024, 0);
+        if (size > 0) {
+            take(s, self, static_cast<std::size_t>(size));
+        } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
+            close(s, size == 0 ? &counts_.ends : &counts_.resets);
+        }
+    }
+
+    // What has been read is in room_: the first bytes of a connection, or what shall go back.
+    void take(int s, client& self, std::size_t size) {
+        if (!self.what) {
+            self.what = static_cast<mode>(room_[0]);
+        }
+        switch (*self.what) {
+        case mode::echo:
+            echo(s, self, size);
+            return;
+        case mode::sink:
+        case mode::source:
+            take_order(s, self, size);
+            return;
         case mode::counts:
             tell_counts(s);
+            return;
+        case mode::verdicts:
+            static_cast<void>(::send(s, said_.data(), sizeof said_, MSG_NOSIGNAL));
+            said_ = {};
+            close(s, nullptr);
             return;
         }
         std::cerr << "relay_origin: a connection begins with a byte that nobody sent\n";
         close(s, nullptr);
     }
 
-    void echo(int s, client& self) {
-        if (!self.unsent.empty() && !send_rest(s, self)) {
-            return;
-        }
-        const auto size = ::recv(s, room_.data(), 64 * 1024, 0);
-        if (size <= 0) {
-            if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
-                close(s, size == 0 ? &counts_.ends : &counts_.resets);
-            }
-            return;
-        }
-        const auto sent = ::send(s, room_.data(), static_cast<std::size_t>(size), MSG_NOSIGNAL);
-        if (sent == size) {
+    void echo(int s, client& self, std::size_t size) {
+        const auto sent = ::send(s, room_.data(), size, MSG_NOSIGNAL);
+        if (sent == static_cast<ssize_t>(size)) {
             return;
         }
         if (sent < 0 && errno != EAGAIN) {
             close(s, &counts_.resets);
             return;
         }
-        self.unsent.assign(room_.begin() + std::max<ssize_t>(sent, 0), room_.begin() + size);
+        self.unsent.assign(room_.begin() + std::max<ssize_t>(sent, 0),
+                           room_.begin() + static_cast<ssize_t>(size));
         watch(s, EPOLLOUT, EPOLL_CTL_MOD);
+    }
+
+    // The order may come with the first bytes of the content behind it, or, rarely, in pieces.
+    void take_order(int s, client& self, std::size_t size) {
+        self.order_bytes = std::min(size, sizeof self.wanted);
+        std::memcpy(&self.wanted, room_.data(), self.order_bytes);
+        if (size > sizeof self.wanted && *self.what == mode::sink) {
+            begin_reading(self);
+            const auto how =
+                self.reader->take(room_.data() + sizeof self.wanted, size - sizeof self.wanted);
+            self.wrong += how == went::wrong ? 1U : 0U;
+        }
+        go_on(s, self, 0);
+    }
+
+    void begin_reading(client& self) {
+        self.reader.emplace(is_, self.wanted.start, std::max<std::uint64_t>(self.wanted.every, 1));
     }
 
     // True when all is sent.
@@ -205,8 +236,7 @@ private:
             return;
         }
         if (!self.reader) {
-            self.reader.emplace(is_, self.wanted.start,
-                                std::max<std::uint64_t>(self.wanted.every, 1));
+            begin_reading(self);
         }
         for (std::size_t i = 0; i < turns; ++i) {
             const auto how = self.reader->read(s, room_);
@@ -220,6 +250,7 @@ private:
             }
             if (how == went::ended) {
                 const verdict said{self.reader->bytes(), self.wrong};
+                said_[self.wanted.stream % said_.size()] = said;
                 static_cast<void>(::send(s, &said, sizeof said, MSG_NOSIGNAL));
                 close(s, &counts_.ends);
                 return;
@@ -265,6 +296,7 @@ private:
     std::vector<std::byte> room_;
     std::vector<std::unique_ptr<client>> clients_; // by descriptor
     counts counts_{};
+    std::array<verdict, bulk_streams> said_{};
 };
 
 } // namespace

@@ -78,6 +78,7 @@ std::string nginx_settings(std::uint16_t port, const std::string& directory) {
            ";\n"
            "        proxy_connect_timeout 30s;\n"
            "        proxy_timeout 1h;\n"
+           "        proxy_half_close on;\n"
            "    }\n"
            "}\n";
 }
@@ -216,7 +217,7 @@ processors share_processors() {
         return {};
     }
     processors shared;
-    for (int i = CPU_SETSIZE - 1; i >= 0; --i) {
+    for (std::size_t i = CPU_SETSIZE; i-- > 0;) {
         if (!CPU_ISSET(i, &allowed)) {
             continue;
         }
@@ -277,8 +278,8 @@ void running_relay::await_ready(const contestant& who, const content& is) {
         nap();
     }
     const auto said = process_ ? process_->err() : std::string{};
-    throw std::runtime_error{who.name + " does not answer over IPv4 and IPv6; it says: " +
-                             said.substr(0, 500)};
+    throw std::runtime_error{
+        who.name + " does not answer over IPv4 and IPv6; it says: " + said.substr(0, 500)};
 }
 
 std::size_t running_relay::processes_now() const {

@@ -41,8 +41,6 @@ private:
     std::filesystem::path path_;
 };
 
-constexpr std::uint16_t origin_port = 7000;
-
 // Connections that a relay can hold with two descriptors each, at most 10,000: hosts differ in how
 // many descriptors they allow.
 [[nodiscard]] std::size_t most_idle_connections();

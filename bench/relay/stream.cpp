@@ -59,9 +59,18 @@ went content_reader::read(int socket, std::vector<std::byte>& into) {
     }
     ++reads_;
     const auto count = static_cast<std::size_t>(size);
-    const bool same = !compare || std::memcmp(into.data(), is_->at(at_), count) == 0;
+    if (compare) {
+        return take(into.data(), count);
+    }
     at_ += count;
     bytes_ += count;
+    return went::on;
+}
+
+went content_reader::take(const std::byte* bytes, std::size_t size) {
+    const bool same = std::memcmp(bytes, is_->at(at_), size) == 0;
+    at_ += size;
+    bytes_ += size;
     return same ? went::on : went::wrong;
 }
 

@@ -12,20 +12,27 @@ namespace portico::bench::relay {
 
 // The first byte of a connection.
 enum class mode : std::uint8_t {
-    echo = 'e',   // all of it comes back, this byte too
-    sink = 'k',   // an order, then content until the end; the answer is a verdict
-    source = 's', // an order; the answer is content
-    counts = 'c', // the answer is counts
+    echo = 'e',     // all of it comes back, this byte too
+    sink = 'k',     // an order, then content until the end; the answer is a verdict
+    source = 's',   // an order; the answer is content
+    counts = 'c',   // the answer is counts
+    verdicts = 'v', // the answer is one verdict for each bulk stream: those of the last sinks
 };
 
 // Both ends are on one machine: these travel as they lie in memory. The first byte of `what` is the
 // mode (little-endian).
 struct order {
     std::uint64_t what = 0;
-    std::uint64_t start = 0; // where in the content the stream begins
-    std::uint64_t size = 0;  // source: how many bytes
-    std::uint64_t every = 1; // sink: compare one read of so many; all are counted
+    std::uint64_t start = 0;  // where in the content the stream begins
+    std::uint64_t size = 0;   // source: how many bytes
+    std::uint64_t every = 1;  // sink: compare one read of so many; all are counted
+    std::uint64_t stream = 0; // sink: which one it is
 };
+
+constexpr std::uint16_t origin_port = 7000; // of the private network
+
+// Connections of the bulk loads.
+constexpr std::size_t bulk_streams = 8;
 
 struct verdict {
     std::uint64_t bytes = 0;
@@ -80,6 +87,8 @@ public:
         : is_{&is}, at_{start}, every_{every} {}
     // One read; `into` is room for it.
     went read(int socket, std::vector<std::byte>& into);
+    // What has been read already.
+    went take(const std::byte* bytes, std::size_t size);
     [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
 private:
