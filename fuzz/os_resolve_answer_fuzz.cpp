@@ -1,5 +1,5 @@
-// Any bytes as the answer of portico-resolve: what is accepted is bounded, of the asked family, and
-// written down again reads back as the same.
+// Any bytes as the answer of portico-resolve, to either question: what is accepted is bounded, of
+// the asked family, and written down again reads back as the same.
 
 #include "portico/os/resolve.hpp"
 
@@ -43,12 +43,43 @@ void read_as(std::string_view text, ip::family which) {
     }
 }
 
+std::string write_down(const os::service_answer& answer) {
+    std::string text =
+        "portico-resolve 1\nlifetime " + std::to_string(answer.lifetime.count()) + '\n';
+    for (const auto& each : answer.records) {
+        text += "service " + std::to_string(each.priority) + ' ' + std::to_string(each.weight) +
+                ' ' + std::to_string(each.port) + ' ' + each.target + '\n';
+    }
+    if (answer.dropped != 0) {
+        text += "dropped " + std::to_string(answer.dropped) + '\n';
+    }
+    return text + "end\n";
+}
+
+void read_as_services(std::string_view text) {
+    const auto answer = os::parse_service_answer(text);
+    if (!answer) {
+        demand(answer.error().op == operation::resolve && answer.error().code);
+        return;
+    }
+    const auto& found = answer->records;
+    demand(!found.empty() && found.size() <= 128);
+    demand(answer->lifetime.count() >= 0 && answer->lifetime.count() <= INT32_MAX);
+    demand(std::all_of(found.begin(), found.end(), [](const auto& each) {
+        return !each.target.empty() && each.target.size() <= 253 && each.target != ".";
+    }));
+    if (answer->dropped <= UINT32_MAX) {
+        demand(os::parse_service_answer(write_down(*answer)) == *answer);
+    }
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text{reinterpret_cast<const char*>(data), size};
     read_as(text, ip::family::v4);
     read_as(text, ip::family::v6);
+    read_as_services(text);
     (void)os::answer_without_asking(text, ip::family::v6);
     return 0;
 }

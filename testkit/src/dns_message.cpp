@@ -1,5 +1,6 @@
 #include "dns_message.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 
@@ -56,12 +57,48 @@ unsigned code_of(dns_answer::kind how) {
     return 0;
 }
 
+// RFC 1035 section 4.1.2, not compressed: RFC 2782 forbids it for a target.
+void append_name(std::vector<std::byte>& to, const std::string& name) {
+    for (std::size_t at = 0; name != "." && at < name.size();) {
+        const auto dot = std::min(name.find('.', at), name.size());
+        to.push_back(static_cast<std::byte>(dot - at));
+        for (; at < dot; ++at) {
+            to.push_back(static_cast<std::byte>(name[at]));
+        }
+        ++at;
+    }
+    to.push_back(std::byte{0});
+}
+
 // The address in network order, 4 or 16 bytes; empty when it cannot be read.
 std::span<const std::byte> read_address(unsigned type, const std::string& text,
                                         std::array<std::byte, 16>& into) {
     const bool v6 = type == static_cast<unsigned>(dns_type::aaaa);
     const bool done = ::inet_pton(v6 ? AF_INET6 : AF_INET, text.c_str(), into.data()) == 1;
     return std::span{into}.first(done ? (v6 ? 16 : 4) : 0);
+}
+
+std::vector<std::vector<std::byte>> record_data(const dns_question& asked, const dns_answer& said) {
+    std::vector<std::vector<std::byte>> made;
+    if (said.how != dns_answer::kind::addresses) {
+        return made;
+    }
+    if (asked.type == static_cast<unsigned>(dns_type::srv)) {
+        for (const auto& each : said.services) {
+            auto& data = made.emplace_back();
+            append(data, each.priority);
+            append(data, each.weight);
+            append(data, each.port);
+            append_name(data, each.target);
+        }
+        return made;
+    }
+    for (const auto& each : said.addresses) {
+        std::array<std::byte, 16> address{};
+        const auto data = read_address(asked.type, each, address);
+        made.emplace_back(data.begin(), data.end());
+    }
+    return made;
 }
 
 } // namespace
@@ -93,28 +130,40 @@ std::vector<std::byte> make_reply(const dns_question& asked, const dns_answer& s
     constexpr unsigned recursion_available = 0x0080;
     constexpr unsigned name_of_the_question = 0xc00c; // RFC 1035 section 4.1.4
     constexpr unsigned internet = 1;
-    const bool found = said.how == dns_answer::kind::addresses;
+    const auto records = record_data(asked, said);
     std::vector<std::byte> reply;
     append(reply, asked.id);
     append(reply, response | (asked.recursion_desired ? 0x0100U : 0U) | recursion_available |
                       code_of(said.how));
     append(reply, 1);
-    append(reply, found ? static_cast<unsigned>(said.addresses.size()) : 0);
+    append(reply, static_cast<unsigned>(records.size()));
     append(reply, 0);
     append(reply, 0);
     reply.insert(reply.end(), asked.bytes.begin(), asked.bytes.end());
-    for (std::size_t i = 0; found && i < said.addresses.size(); ++i) {
-        std::array<std::byte, 16> address{};
-        const auto data = read_address(asked.type, said.addresses[i], address);
+    for (const auto& data : records) {
         append(reply, name_of_the_question);
         append(reply, asked.type);
         append(reply, internet);
-        append(reply, 0); // time to live, two halves
-        append(reply, 60);
+        append(reply, said.lifetime >> 16);
+        append(reply, said.lifetime & 0xffff);
         append(reply, static_cast<unsigned>(data.size()));
         reply.insert(reply.end(), data.begin(), data.end());
     }
     return reply;
+}
+
+bool is_name(const std::string& text) {
+    if (text == ".") {
+        return true;
+    }
+    for (std::size_t at = 0; at <= text.size();) {
+        const auto dot = std::min(text.find('.', at), text.size());
+        if (dot == at || dot - at > 63) {
+            return false;
+        }
+        at = dot + 1;
+    }
+    return text.size() <= 253;
 }
 
 bool is_address_of(dns_type type, const std::string& text) {

@@ -22,8 +22,12 @@ struct dns_question {
 // nullopt when this is no query with one question.
 [[nodiscard]] std::optional<dns_question> read_question(std::span<const std::byte> message);
 
-// The reply. Precondition: the answer is not silence, and its addresses can be read.
+// The reply. Precondition: the answer is not silence, and its addresses and names can be
+// read.
 [[nodiscard]] std::vector<std::byte> make_reply(const dns_question& asked, const dns_answer& said);
+
+// Whether the text can be a name: labels of 1 to 63 bytes, 253 at most; or "." alone.
+[[nodiscard]] bool is_name(const std::string& text);
 
 // Whether the text is an address that an answer of this type may have.
 [[nodiscard]] bool is_address_of(dns_type type, const std::string& text);

@@ -25,8 +25,29 @@ constexpr std::size_t max_addresses = 16; // so that a reply fits into 512 bytes
     throw std::runtime_error{"dns server: " + what + ": " + std::strerror(errno)};
 }
 
+void check_services(const std::string& name, const dns_answer& said) {
+    for (const auto& each : said.services) {
+        if (!is_name(each.target)) {
+            throw std::runtime_error{"dns server: '" + each.target + "' is no target for SRV " +
+                                     name};
+        }
+    }
+    // The header, the question and what surrounds it, as long as they will be.
+    dns_question asked;
+    asked.type = static_cast<std::uint16_t>(dns_type::srv);
+    asked.bytes.resize(name.size() + 6);
+    if (make_reply(asked, said).size() > 512) { // RFC 1035 section 4.2.1
+        throw std::runtime_error{"dns server: the SRV records of " + name +
+                                 " are longer than 512 bytes"};
+    }
+}
+
 void check(const dns_script& script) {
     for (const auto& [question, said] : script) {
+        if (question.second == dns_type::srv) {
+            check_services(question.first, said);
+            continue;
+        }
         if (said.addresses.size() > max_addresses) {
             throw std::runtime_error{"dns server: more than 16 addresses for " + question.first};
         }

@@ -152,6 +152,36 @@ TEST(dns_server, a_script_with_an_address_of_the_wrong_family_is_refused) {
     EXPECT_THROW(dns_server(wrong, 0), std::runtime_error);
 }
 
+TEST(dns_server, says_where_a_service_is) {
+    const dns_script services{
+        {{"_x._tcp.test", dns_type::srv},
+         {.services = {{1, 2, 0x0304, "a.test"}, {5, 0, 80, "."}}, .lifetime = 0x01020304}}};
+    const dns_server server{services, 0};
+    const asker resolver{server.port()};
+    resolver.ask(make_query(1, "_x._tcp.test", 33));
+    const auto reply = resolver.hear();
+    EXPECT_EQ(answers(reply), 2U);
+    // After the header and the question; its name is that of the question.
+    const bytes records{reply.begin() + 12 + 14 + 4, reply.end()};
+    bytes expected;
+    const std::string text{"\xc0\x0c\0\x21\0\1\1\2\3\4\0\x0e\0\1\0\2\3\4\1a\4test\0"
+                           "\xc0\x0c\0\x21\0\1\1\2\3\4\0\x07\0\5\0\0\0\x50\0",
+                           45};
+    for (const char each : text) {
+        expected.push_back(static_cast<std::byte>(each));
+    }
+    EXPECT_EQ(records, expected);
+}
+
+TEST(dns_server, refuses_services_that_it_could_not_say) {
+    for (const auto* target : {"", "a..test", ".a", "a.", ".."}) {
+        const dns_script wrong{{{"x.test", dns_type::srv}, {.services = {{1, 1, 1, target}}}}};
+        EXPECT_THROW(dns_server(wrong, 0), std::runtime_error) << target;
+    }
+    const dns_answer many{.services = std::vector<dns_service>(30, {1, 1, 1, "a.test"})};
+    EXPECT_THROW(dns_server({{{"x.test", dns_type::srv}, many}}, 0), std::runtime_error);
+}
+
 TEST(dns_message, whatever_comes_is_a_question_or_nothing) {
     seeded_random random;
     for (int i = 0; i < 20'000; ++i) {

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <netdb.h>
+#include <utility>
 
 namespace portico::os {
 namespace {
 
 constexpr std::size_t max_addresses = 512;
+constexpr std::size_t max_services = 128;
+constexpr std::size_t max_host_name = 253;
 
 tl::unexpected<error> unresolved(std::error_code code, side who) {
     return tl::unexpected{error{code, operation::resolve, who, {}}};
@@ -60,7 +63,7 @@ tl::unexpected<error> failure_of(int code, int number) {
     }
 }
 
-result<lookup_answer> parse_failure(std::string_view line, std::string_view rest) {
+tl::unexpected<error> parse_failure(std::string_view line, std::string_view rest) {
     const auto space = line.find(' ');
     const auto code = number_from<int>(line.substr(0, space));
     const auto number =
@@ -90,6 +93,81 @@ bool add_line(lookup_answer& answer, std::string_view line, ip::family family) {
         answer.addresses.push_back(*found);
     }
     return true;
+}
+
+// Takes a number and the space behind it.
+std::optional<std::uint16_t> take_number(std::string_view& line) {
+    const auto space = line.find(' ');
+    const auto found = number_from<std::uint16_t>(line.substr(0, space));
+    line.remove_prefix(space == std::string_view::npos ? line.size() : space + 1);
+    return found;
+}
+
+// Of what portico-resolve lets through; '.' only between other characters.
+bool is_host_name(std::string_view name) {
+    const auto is_fine = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_' || c == '.';
+    };
+    return !name.empty() && name.size() <= max_host_name &&
+           std::all_of(name.begin(), name.end(), is_fine) && name.front() != '.' &&
+           name.back() != '.' && name.find("..") == std::string_view::npos;
+}
+
+// What the lines about a service have said so far.
+struct service_reading {
+    service_answer answer;
+    std::optional<std::uint32_t> lifetime;
+    std::size_t lines = 0;
+    bool says_none = false;
+};
+
+bool add_service(service_reading& reading, std::string_view line) {
+    service_record made;
+    const auto priority = take_number(line);
+    const auto weight = take_number(line);
+    const auto port = take_number(line);
+    if (!priority || !weight || !port || ++reading.lines > max_services) {
+        return false;
+    }
+    if (line == ".") {
+        reading.says_none = true;
+        return true;
+    }
+    if (!is_host_name(line)) {
+        return false;
+    }
+    reading.answer.records.push_back({*priority, *weight, *port, std::string{line}});
+    return true;
+}
+
+// False when the line says nothing that is understood.
+bool add_line(service_reading& reading, std::string_view line) {
+    if (take_word(line, "service ")) {
+        return add_service(reading, line);
+    }
+    if (take_word(line, "dropped ")) {
+        const auto count = number_from<std::uint32_t>(line);
+        reading.answer.dropped += count.value_or(0);
+        return count.has_value();
+    }
+    if (!take_word(line, "lifetime ") || reading.lifetime) {
+        return false;
+    }
+    reading.lifetime = number_from<std::uint32_t>(line);
+    return reading.lifetime && *reading.lifetime <= INT32_MAX; // RFC 2181 section 8
+}
+
+result<service_answer> conclude(service_reading reading) {
+    if (reading.answer.records.empty()) {
+        return reading.says_none ? unresolved(lookup_errc::no_service, side::peer)
+                                 : unresolved(errc::no_address, side::peer);
+    }
+    if (!reading.lifetime) {
+        return bad_answer();
+    }
+    reading.answer.lifetime = std::chrono::seconds{*reading.lifetime};
+    return std::move(reading.answer);
 }
 
 // RFC 6761 section 6.3: with or without the root's dot, in any case.
@@ -142,6 +220,26 @@ result<lookup_answer> parse_lookup_answer(std::string_view text, ip::family fami
             return parse_failure(*line, text);
         }
         if (!add_line(answer, *line, family)) {
+            return bad_answer();
+        }
+    }
+    return bad_answer();
+}
+
+result<service_answer> parse_service_answer(std::string_view text) {
+    if (text.size() > max_lookup_answer || take_line(text) != "portico-resolve 1") {
+        return bad_answer();
+    }
+    service_reading reading;
+    bool is_first = true;
+    while (auto line = take_line(text)) {
+        if (*line == "end") {
+            return text.empty() ? conclude(std::move(reading)) : bad_answer();
+        }
+        if (std::exchange(is_first, false) && take_word(*line, "failed ")) {
+            return parse_failure(*line, text);
+        }
+        if (!add_line(reading, *line)) {
             return bad_answer();
         }
     }

@@ -145,5 +145,82 @@ TEST(lookup_category, says_where_the_missing_program_was_looked_for) {
     EXPECT_NE(text.find("PORTICO_RESOLVE"), std::string::npos) << text;
 }
 
+// ---- SRV ----
+
+std::error_code service_code_of(std::string_view lines) {
+    const auto got = parse_service_answer("portico-resolve 1\n" + std::string{lines} + "end\n");
+    return got ? std::error_code{} : got.error().code;
+}
+
+TEST(service_answer, has_the_records_in_their_order_and_the_least_lifetime) {
+    const auto got = parse_service_answer("portico-resolve 1\nlifetime 300\ndropped 2\n"
+                                          "service 20 0 5061 b.test\n"
+                                          "service 10 60 5060 a-1.test\nend\n");
+    ASSERT_TRUE(got) << to_text(got.error());
+    const std::vector<service_record> expected{{20, 0, 5061, "b.test"}, {10, 60, 5060, "a-1.test"}};
+    EXPECT_EQ(got->records, expected);
+    EXPECT_EQ(got->lifetime, std::chrono::seconds{300});
+    EXPECT_EQ(got->dropped, 2U);
+}
+
+TEST(service_answer, a_dot_alone_says_that_there_is_no_such_service) {
+    EXPECT_EQ(service_code_of("lifetime 60\nservice 0 0 0 .\n"), lookup_errc::no_service);
+    EXPECT_EQ(service_code_of("lifetime 60\nservice 0 0 0 .\nservice 1 1 1 a\n"),
+              std::error_code{});
+    EXPECT_EQ(service_code_of("lifetime 60\n"), errc::no_address);
+    EXPECT_EQ(service_code_of(""), errc::no_address);
+}
+
+TEST(service_answer, names_failures_as_other_lookups_do) {
+    EXPECT_EQ(service_code_of("failed " + std::to_string(EAI_NONAME) + " 0\n"),
+              errc::name_not_found);
+    EXPECT_EQ(service_code_of("failed " + std::to_string(EAI_NODATA) + " 0\n"), errc::no_address);
+    EXPECT_EQ(service_code_of("failed " + std::to_string(EAI_AGAIN) + " 0\n"),
+              (std::error_code{EAI_AGAIN, lookup_category()}));
+}
+
+TEST(service_answer, of_a_wrong_form_is_refused) {
+    const auto fine = "service 1 2 3 a.test\n";
+    for (const auto* lines : {
+             "lifetime 60\nservice 1 2 3\n",
+             "lifetime 60\nservice 1 2 3 \n",
+             "lifetime 60\nservice 1 2 65536 a\n",
+             "lifetime 60\nservice 1 -2 3 a\n",
+             "lifetime 60\nservice 1 2 3 a b\n",
+             "lifetime 60\nservice 1 2 3 a/b\n",
+             "lifetime 60\nservice 1 2 3 .a\n",
+             "lifetime 60\nservice 1 2 3 a.\n",
+             "lifetime 60\nservice 1 2 3 a..b\n",
+             "lifetime 60\nlifetime 60\n",
+             "lifetime -1\n",
+             "lifetime 2147483648\n",
+             "lifetime\n",
+             "service 1 2 3 a\n", // without a lifetime
+             "dropped x\n",
+             "address 192.0.2.1\n",
+             "lifetime 60\nfailed -2 0\n",
+             "failed -2 0\nlifetime 60\n",
+             "failed 0 0\n",
+             "\n",
+         }) {
+        EXPECT_EQ(service_code_of(lines), lookup_errc::bad_answer) << lines;
+    }
+    EXPECT_EQ(service_code_of("lifetime 60\nservice 1 2 3 " + std::string(254, 'a') + "\n"),
+              lookup_errc::bad_answer);
+    std::string many = "lifetime 60\n";
+    for (int i = 0; i < 128; ++i) {
+        many += fine;
+    }
+    EXPECT_EQ(service_code_of(many), std::error_code{});
+    EXPECT_EQ(service_code_of(many + fine), lookup_errc::bad_answer);
+    for (const auto* text :
+         {"", "portico-resolve 1\n", "portico-resolve 2\nend\n",
+          "portico-resolve 1\nlifetime 1\nservice 1 1 1 a\nend", "portico-resolve 1\nend\nend\n"}) {
+        const auto got = parse_service_answer(text);
+        ASSERT_FALSE(got) << text;
+        EXPECT_EQ(got.error().code, lookup_errc::bad_answer) << text;
+    }
+}
+
 } // namespace
 } // namespace portico::os

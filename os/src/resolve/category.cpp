@@ -28,6 +28,8 @@ public:
             return "the given portico-resolve program cannot be started";
         case lookup_errc::bad_answer:
             return "portico-resolve ended without a usable answer";
+        case lookup_errc::no_service:
+            return "the domain says that it does not offer this service";
         }
         return "unknown lookup error " + std::to_string(code);
     }

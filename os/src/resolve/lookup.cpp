@@ -55,19 +55,21 @@ public:
     posix_spawnattr_t attributes;
 };
 
+using words = std::vector<std::string>; // arguments, without the program's own name
+
 // posix_spawn(3) of `program`; 0 or an errno.
-int spawn(pid_t& pid, const std::string& program, const lookup_request& what,
-          const spawn_setting& setting) {
-    std::array<std::string, 4> words{"portico-resolve", what.name,
-                                     what.family == ip::family::v4 ? "4" : "6",
-                                     what.passive ? "passive" : "active"};
-    const std::array<char*, 5> arguments{words[0].data(), words[1].data(), words[2].data(),
-                                         words[3].data(), nullptr};
+int spawn(pid_t& pid, const std::string& program, words what, const spawn_setting& setting) {
+    std::string name = "portico-resolve";
+    std::vector<char*> arguments{name.data()};
+    for (auto& each : what) {
+        arguments.push_back(each.data());
+    }
+    arguments.push_back(nullptr);
     return ::posix_spawn(&pid, program.c_str(), &setting.actions, &setting.attributes,
                          arguments.data(), environ);
 }
 
-result<pid_t> spawn_given(const std::string& program, const lookup_request& what,
+result<pid_t> spawn_given(const std::string& program, const words& what,
                           const spawn_setting& setting) {
     pid_t pid = -1;
     switch (const int number = spawn(pid, program, what, setting)) {
@@ -83,7 +85,7 @@ result<pid_t> spawn_given(const std::string& program, const lookup_request& what
     }
 }
 
-result<pid_t> spawn_found(const lookup_request& what, const spawn_setting& setting) {
+result<pid_t> spawn_found(const words& what, const spawn_setting& setting) {
     for (const auto& place : resolve_programs()) {
         if (place.check_owner && !has_trusted_owner(place.path)) {
             continue;
@@ -102,6 +104,31 @@ result<pid_t> spawn_found(const lookup_request& what, const spawn_setting& setti
 
 bool can_be_a_name(const std::string& name) {
     return !name.empty() && name.size() <= max_name && name.find('\0') == std::string::npos;
+}
+
+// The name is the first word.
+result<lookup> start_asking(const words& what, const lookup_config& how) {
+    if (!can_be_a_name(what.front())) {
+        return not_started(errc::name_not_found, side::caller);
+    }
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+        return not_started(errno);
+    }
+    fd answer{ends[0]};
+    const fd answering{ends[1]};
+    // Only our end: a description is shared by those who inherit it, and the program writes simply.
+    if (::fcntl(answer.raw(), F_SETFL, O_NONBLOCK) != 0) {
+        return not_started(errno);
+    }
+    const spawn_setting setting{answering.raw()};
+    const auto pid =
+        how.program.empty() ? spawn_found(what, setting) : spawn_given(how.program, what, setting);
+    if (!pid) {
+        return tl::unexpected{pid.error()};
+    }
+    fd process{static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0U))};
+    return lookup{std::move(answer), *pid, std::move(process)};
 }
 
 } // namespace
@@ -146,27 +173,13 @@ void lookup::stop() noexcept {
 }
 
 result<lookup> start_lookup(const lookup_request& what, const lookup_config& how) {
-    if (!can_be_a_name(what.name)) {
-        return not_started(errc::name_not_found, side::caller);
-    }
-    std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-        return not_started(errno);
-    }
-    fd answer{ends[0]};
-    const fd answering{ends[1]};
-    // Only our end: a description is shared by those who inherit it, and the program writes simply.
-    if (::fcntl(answer.raw(), F_SETFL, O_NONBLOCK) != 0) {
-        return not_started(errno);
-    }
-    const spawn_setting setting{answering.raw()};
-    const auto pid =
-        how.program.empty() ? spawn_found(what, setting) : spawn_given(how.program, what, setting);
-    if (!pid) {
-        return tl::unexpected{pid.error()};
-    }
-    fd process{static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0U))};
-    return lookup{std::move(answer), *pid, std::move(process)};
+    return start_asking(
+        {what.name, what.family == ip::family::v4 ? "4" : "6", what.passive ? "passive" : "active"},
+        how);
+}
+
+result<lookup> start_service_lookup(const std::string& name, const lookup_config& how) {
+    return start_asking({name, "srv"}, how);
 }
 
 } // namespace portico::os

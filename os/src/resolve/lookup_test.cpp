@@ -104,6 +104,14 @@ TEST(lookup, hands_the_question_over_as_arguments) {
     EXPECT_EQ(read_all(*running), "3 a name; with $x 6 passive\n");
 }
 
+TEST(lookup, asks_for_services_with_one_word) {
+    const script shows{"echo $# \"$1\" $2"};
+    auto running = start_service_lookup("_x._tcp.a b", {shows.path()});
+    ASSERT_TRUE(running);
+    EXPECT_EQ(read_all(*running), "2 _x._tcp.a b srv\n");
+    EXPECT_EQ(start_service_lookup("").error().code, errc::name_not_found);
+}
+
 TEST(lookup, passes_the_environment_on) {
     ::setenv("RES_OPTIONS", "timeout:7", 1);
     const script shows{"echo $RES_OPTIONS"};

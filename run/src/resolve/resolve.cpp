@@ -14,19 +14,39 @@
 namespace portico::run {
 namespace {
 
-using answer = result<os::lookup_answer>;
+// What the two questions have of their own.
+std::optional<result<os::lookup_answer>> known(const resolve_request& asked) {
+    return os::answer_without_asking(asked.what.name, asked.what.family);
+}
+std::optional<result<os::service_answer>> known(const resolve_srv_request& /*asked*/) {
+    return std::nullopt;
+}
+result<os::lookup> ask(const resolve_request& asked) {
+    return os::start_lookup(asked.what, asked.how);
+}
+result<os::lookup> ask(const resolve_srv_request& asked) {
+    return os::start_service_lookup(asked.name, asked.how);
+}
+result<os::lookup_answer> parse(std::string_view text, const resolve_request& asked) {
+    return os::parse_lookup_answer(text, asked.what.family);
+}
+result<os::service_answer> parse(std::string_view text, const resolve_srv_request& /*asked*/) {
+    return os::parse_service_answer(text);
+}
 
-answer gave_up(int number) {
+tl::unexpected<error> gave_up(int number) {
     return tl::unexpected{
         error{{number, std::system_category()}, operation::resolve, side::system, {}}};
 }
 
 // One lookup. Held by its handlers; whichever event comes first (the end of the answer, the
 // deadline, a cancellation) takes `done_`, and the others find it empty.
-class resolving : public std::enable_shared_from_this<resolving> {
+template <class Request>
+class resolving : public std::enable_shared_from_this<resolving<Request>> {
 public:
-    resolving(const asio::any_io_executor& executor, resolve_request request,
-              completion<answer> done)
+    using answer = decltype(parse({}, std::declval<Request>()));
+
+    resolving(const asio::any_io_executor& executor, Request request, completion<answer> done)
         : executor_{executor}, request_{std::move(request)}, done_{std::move(done)},
           pipe_{executor}, timer_{executor} {}
     resolving(const resolving&) = delete;
@@ -35,19 +55,19 @@ public:
 
     void start() {
         if (auto slot = done_.slot(); slot.is_connected()) {
-            slot.assign([me = weak_from_this()](asio::cancellation_type) {
+            slot.assign([me = this->weak_from_this()](asio::cancellation_type) {
                 if (const auto self = me.lock()) {
                     self->finish_soon(gave_up(ECANCELED));
                 }
             });
         }
-        if (auto known = os::answer_without_asking(request_.what.name, request_.what.family)) {
-            return finish_soon(*std::move(known));
+        if (auto found = known(request_)) {
+            return finish_soon(*std::move(found));
         }
         if (request_.until.has_passed(os::now())) {
             return finish_soon(gave_up(ETIMEDOUT));
         }
-        auto started = os::start_lookup(request_.what, request_.how);
+        auto started = ask(request_);
         if (!started) {
             return finish_soon(tl::unexpected{started.error()});
         }
@@ -67,7 +87,7 @@ private:
             return;
         }
         timer_.expires_after(request_.until.remaining(os::now()));
-        timer_.async_wait([self = shared_from_this()](boost::system::error_code wrong) {
+        timer_.async_wait([self = this->shared_from_this()](boost::system::error_code wrong) {
             if (!wrong) {
                 self->finish(gave_up(ETIMEDOUT));
             }
@@ -76,7 +96,7 @@ private:
 
     void wait_for_bytes() {
         pipe_.async_wait(pipe_.wait_read,
-                         [self = shared_from_this()](boost::system::error_code wrong) {
+                         [self = this->shared_from_this()](boost::system::error_code wrong) {
                              if (!wrong) {
                                  self->read();
                              }
@@ -93,16 +113,17 @@ private:
             }
             text_.append(reinterpret_cast<const char*>(bytes.data()), *size);
             if (*size == 0 || text_.size() > os::max_lookup_answer) {
-                return finish(os::parse_lookup_answer(text_, request_.what.family));
+                return finish(parse(text_, request_));
             }
         }
     }
 
     // Completes after the current handler, or the call that started this, has returned.
     void finish_soon(answer found) {
-        asio::post(executor_, [self = shared_from_this(), found = std::move(found)]() mutable {
-            self->finish(std::move(found));
-        });
+        asio::post(executor_,
+                   [self = this->shared_from_this(), found = std::move(found)]() mutable {
+                       self->finish(std::move(found));
+                   });
     }
 
     void finish(answer found) {
@@ -124,7 +145,7 @@ private:
     }
 
     asio::any_io_executor executor_;
-    resolve_request request_;
+    Request request_;
     completion<answer> done_;
     os::lookup lookup_;
     asio::posix::stream_descriptor pipe_;
@@ -138,7 +159,14 @@ namespace detail {
 
 void start_resolve(const asio::any_io_executor& executor, resolve_request request,
                    completion<result<os::lookup_answer>> done) {
-    std::make_shared<resolving>(executor, std::move(request), std::move(done))->start();
+    std::make_shared<resolving<resolve_request>>(executor, std::move(request), std::move(done))
+        ->start();
+}
+
+void start_resolve(const asio::any_io_executor& executor, resolve_srv_request request,
+                   completion<result<os::service_answer>> done) {
+    std::make_shared<resolving<resolve_srv_request>>(executor, std::move(request), std::move(done))
+        ->start();
 }
 
 } // namespace detail

@@ -166,6 +166,42 @@ TEST(resolve, the_end_of_the_context_kills_the_program_and_completes_nothing) {
     EXPECT_TRUE(mute.is_gone());
 }
 
+std::optional<result<os::service_answer>> resolve_srv(resolve_srv_request request) {
+    std::optional<result<os::service_answer>> got;
+    asio::io_context context;
+    async_resolve_srv(context.get_executor(), std::move(request),
+                      [&](result<os::service_answer> a) { got = std::move(a); });
+    EXPECT_FALSE(got) << "it completed within the call";
+    context.run();
+    return got;
+}
+
+TEST(resolve_srv, gives_what_the_program_found) {
+    const script found{"printf 'portico-resolve 1\\nlifetime 7\\nservice 1 2 3 a.test\\nend\\n'"};
+    const auto got = resolve_srv({"_x._tcp.test", deadline::never(), {found.path()}});
+    ASSERT_TRUE(got);
+    ASSERT_TRUE(*got) << to_text(got->error());
+    EXPECT_EQ((*got)->records, (std::vector<os::service_record>{{1, 2, 3, "a.test"}}));
+    EXPECT_EQ((*got)->lifetime, 7s);
+}
+
+TEST(resolve_srv, says_that_the_service_is_decidedly_not_there) {
+    const script none{"printf 'portico-resolve 1\\nlifetime 7\\nservice 0 0 0 .\\nend\\n'"};
+    const auto got = resolve_srv({"_x._tcp.test", deadline::never(), {none.path()}});
+    ASSERT_TRUE(got && !*got);
+    EXPECT_EQ(got->error().code, os::lookup_errc::no_service);
+    EXPECT_EQ(got->error().who, side::peer);
+}
+
+TEST(resolve_srv, the_deadline_kills_the_program) {
+    const script mute{"exec sleep 600"};
+    const auto got =
+        resolve_srv({"_x._tcp.test", deadline::after(os::now(), 100ms), {mute.path()}});
+    ASSERT_TRUE(got && !*got);
+    EXPECT_EQ(got->error().code, std::errc::timed_out);
+    EXPECT_TRUE(mute.is_gone());
+}
+
 TEST(resolve, hundreds_at_once_leave_nothing_behind) {
     asio::io_context context;
     int found = 0;

@@ -9,7 +9,9 @@
 #include "portico/ip/address.hpp"
 #include "portico/os/fd.hpp"
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +44,25 @@ struct lookup_answer {
     friend bool operator==(const lookup_answer&, const lookup_answer&) = default;
 };
 
+// One SRV record (RFC 2782).
+struct service_record {
+    std::uint16_t priority = 0; // the lowest that can be reached first
+    std::uint16_t weight = 0;
+    std::uint16_t port = 0;
+    std::string target; // letters, digits, '-', '_' and '.'; without a final dot
+
+    friend bool operator==(const service_record&, const service_record&) = default;
+};
+
+// Where a service is.
+struct service_answer {
+    std::vector<service_record> records; // as they came; never empty on success
+    std::chrono::seconds lifetime{0};    // the least of all records and aliases
+    std::size_t dropped = 0;             // more than an answer carries (128), or not understood
+
+    friend bool operator==(const service_answer&, const service_answer&) = default;
+};
+
 // Failures of resolving: the negative EAI_* codes of getaddrinfo(3) with their gai_strerror(3)
 // texts, and the lookup_errc values. EAI_NONAME is not among them: it is
 // errc::name_not_found; EAI_NODATA and EAI_ADDRFAMILY are errc::no_address; EAI_SYSTEM is its
@@ -50,6 +71,7 @@ enum class lookup_errc {
     program_missing = 1, // no portico-resolve in any of the places; the message names them
     program_unusable,    // the program of lookup_config could not be started
     bad_answer,          // it ended without an answer, or with one that cannot be read
+    no_service,          // "." is the target: the domain does not offer it (RFC 2782)
 };
 [[nodiscard]] const std::error_category& lookup_category() noexcept;
 [[nodiscard]] std::error_code make_error_code(lookup_errc code) noexcept;
@@ -64,6 +86,9 @@ enum class lookup_errc {
 // lookup_errc::bad_answer for a wrong form, a missing end, too many lines or an address of the
 // other family. Pure; time: linear.
 [[nodiscard]] result<lookup_answer> parse_lookup_answer(std::string_view text, ip::family family);
+// The same for the answer to start_service_lookup(). Records whose target is "." say that there is
+// none: alone they are lookup_errc::no_service, beside others they say nothing.
+[[nodiscard]] result<service_answer> parse_service_answer(std::string_view text);
 // No answer is longer than this; whoever reads it may stop here.
 inline constexpr std::size_t max_lookup_answer = 64 * 1024;
 
@@ -98,6 +123,11 @@ private:
 // errno of pipe2(2) or posix_spawn(3).
 [[nodiscard]] result<lookup> start_lookup(const lookup_request& what,
                                           const lookup_config& how = {});
+
+// The same for the SRV records of a name, such as "_imap._tcp.example.org". Only name servers are
+// asked (resolv.conf(5)), for exactly this name. A name outside ASCII is EAI_IDN_ENCODE.
+[[nodiscard]] result<lookup> start_service_lookup(const std::string& name,
+                                                  const lookup_config& how = {});
 
 } // namespace portico::os
 

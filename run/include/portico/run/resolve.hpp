@@ -21,10 +21,19 @@ struct resolve_request {
     os::lookup_config how{}; // where portico-resolve is
 };
 
+// A question for the SRV records of a name, such as "_imap._tcp.example.org".
+struct resolve_srv_request {
+    std::string name;
+    deadline until = deadline::never();
+    os::lookup_config how{};
+};
+
 namespace detail {
+void start_resolve(const asio::any_io_executor& executor, resolve_srv_request request,
+                   completion<result<os::service_answer>> done);
 void start_resolve(const asio::any_io_executor& executor, resolve_request request,
                    completion<result<os::lookup_answer>> done);
-}
+} // namespace detail
 
 // The addresses of one family of a name; completes with void(result<os::lookup_answer>), never
 // within this call. Literals and localhost are answered without a process (see
@@ -51,6 +60,19 @@ auto async_resolve(asio::any_io_executor executor, std::string name, ip::family 
     return async_resolve(std::move(executor),
                          resolve_request{{std::move(name), family, passive}, until},
                          std::forward<Token>(token));
+}
+
+// Where a service is (RFC 2782); completes with void(result<os::service_answer>), never within this
+// call. Always asks name servers, by portico-resolve. Errors, cancellation, threads and memory as
+// for async_resolve(); lookup_errc::no_service when the domain says that it does not offer it.
+template <class Token>
+auto async_resolve_srv(asio::any_io_executor executor, resolve_srv_request request, Token&& token) {
+    return asio::async_initiate<Token, void(result<os::service_answer>)>(
+        [](auto handler, asio::any_io_executor ex, resolve_srv_request what) {
+            detail::start_resolve(ex, std::move(what),
+                                  completion<result<os::service_answer>>{std::move(handler), ex});
+        },
+        token, executor, std::move(request));
 }
 
 } // namespace portico::run

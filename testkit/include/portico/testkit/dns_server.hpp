@@ -14,12 +14,21 @@
 
 namespace portico::testkit {
 
-enum class dns_type : std::uint16_t { a = 1, aaaa = 28 }; // RFC 1035 section 3.2.2, RFC 3596
+// RFC 1035 section 3.2.2, RFC 3596, RFC 2782.
+enum class dns_type : std::uint16_t { a = 1, aaaa = 28, srv = 33 };
+
+// One SRV record (RFC 2782).
+struct dns_service {
+    std::uint16_t priority = 0;
+    std::uint16_t weight = 0;
+    std::uint16_t port = 0;
+    std::string target; // without a final dot; "." is the root
+};
 
 // What is said to one question.
 struct dns_answer {
     enum class kind : std::uint8_t {
-        addresses,      // those below; none of them is an empty answer that is no error
+        addresses,      // the records below; none of them is an empty answer that is no error
         no_such_name,   // NXDOMAIN
         server_failure, // SERVFAIL
         refused,        // REFUSED
@@ -28,6 +37,8 @@ struct dns_answer {
     kind how = kind::addresses;
     std::vector<std::string> addresses{}; // texts of the question's family, at most 16
     std::chrono::milliseconds delay{0};   // before the answer leaves
+    std::vector<dns_service> services{};  // to a question for SRV; as many as fit into 512 bytes
+    std::uint32_t lifetime = 60;          // TTL in seconds, of every record
 };
 
 // Names in lower case, without a final dot. A name with an answer for one type only has an empty
@@ -45,7 +56,8 @@ public:
     static constexpr std::size_t max_asked = 1024;
 
     // Port 53 is what /etc/resolv.conf means; 0 is a free one. Throws std::runtime_error when it
-    // cannot be bound, or when an address of the script cannot be read.
+    // cannot be bound, when an address or name of the script cannot be read, or when an answer is
+    // too long.
     explicit dns_server(dns_script script, std::uint16_t port = 53,
                         const std::string& address = "127.0.0.1");
     dns_server(const dns_server&) = delete;
