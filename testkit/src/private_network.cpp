@@ -56,6 +56,21 @@ std::string own_path() {
     return size > 0 ? std::string{path.data(), static_cast<std::size_t>(size)} : std::string{};
 }
 
+// Shows `made` on the path of `file`, which must exist. errno, or 0.
+int put_over(const std::string& made, const std::filesystem::path& file) {
+    struct stat there {};
+    if (::stat(file.c_str(), &there) != 0) {
+        return errno;
+    }
+    // A path can lead to a file without a name only by a mount, as of an earlier replacement. The
+    // kernel mounts nothing over it, and only here is it safe to take away: writing into it could
+    // change a file that was mounted there by somebody else.
+    if (there.st_nlink == 0 && ::umount2(file.c_str(), MNT_DETACH) != 0) {
+        return errno;
+    }
+    return ::mount(made.c_str(), file.c_str(), nullptr, MS_BIND, nullptr) == 0 ? 0 : errno;
+}
+
 } // namespace
 
 void reexecute_in_private_network(int argc, char** argv) {
@@ -135,13 +150,10 @@ void replace_file(const std::filesystem::path& file, std::string_view text) {
     ::fchmod(made, 0644);
     ::close(made);
     std::ofstream{name} << text;
-    // The mount keeps the file; its name is not needed any more. A file on the path itself must
-    // exist.
-    const bool there = std::filesystem::exists(file);
-    const int done = there ? ::mount(name.c_str(), file.c_str(), nullptr, MS_BIND, nullptr) : -1;
-    const int why = there ? errno : ENOENT;
+    const auto why = put_over(name, file);
+    // The mount keeps the file; its name is not needed any more.
     ::unlink(name.c_str());
-    if (done != 0) {
+    if (why != 0) {
         throw std::runtime_error{"cannot replace " + file.string() + ": " + std::strerror(why)};
     }
 }

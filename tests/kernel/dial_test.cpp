@@ -12,6 +12,7 @@
 #include "portico/testkit/virtual_link.hpp"
 
 #include "private_network_test.hpp"
+#include "resolver_built_here.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -29,7 +30,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
-#include <set>
 #include <thread>
 
 namespace portico {
@@ -161,16 +161,6 @@ std::vector<int> lookups_of(const std::string& name) {
     return found;
 }
 
-// The same file may be replaced again by the next test of this program: it is ours by then.
-void put_file(const std::string& file, const std::string& text) {
-    static std::set<std::string> ours;
-    if (ours.insert(file).second) {
-        testkit::replace_file(file, text);
-    } else {
-        std::ofstream{file} << text;
-    }
-}
-
 // An address of ours. The kernel routes to it only a while after it has said that it is there, even
 // without duplicate address detection.
 void add_v6(const std::string& text) {
@@ -187,14 +177,14 @@ protected:
         if (IsSkipped()) {
             return;
         }
-        const auto beside = std::filesystem::path{PORTICO_COMMAND}.parent_path();
-        ::setenv("PORTICO_RESOLVE", (beside / "portico-resolve").c_str(), 1);
+        use_resolver_built_here();
         testkit::must_run("ip link set lo up");
         add_v6(v6_text);
         testkit::must_run("ip addr replace " + v4_text + "/32 dev lo");
-        put_file("/etc/hosts", "");
-        put_file("/etc/nsswitch.conf", "hosts: files dns\n");
-        put_file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n");
+        testkit::replace_file("/etc/hosts", "");
+        testkit::replace_file("/etc/nsswitch.conf", "hosts: files dns\n");
+        testkit::replace_file("/etc/resolv.conf",
+                              "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n");
     }
 
     static testkit::dns_script both_answer(dns_answer v6 = {.addresses = {v6_text}},
@@ -441,8 +431,8 @@ TEST_F(dialling, requests_that_cannot_work_are_the_callers_mistake) {
 // ---- resolving ----
 
 TEST_F(dialling, finds_a_name_that_only_etc_hosts_has) {
-    put_file("/etc/nsswitch.conf", "hosts: files\n");
-    put_file("/etc/hosts", v4_text + " listed\n" + v6_text + " listed\n");
+    testkit::replace_file("/etc/nsswitch.conf", "hosts: files\n");
+    testkit::replace_file("/etc/hosts", v4_text + " listed\n" + v6_text + " listed\n");
     const two_listeners here;
     const auto got = dial("listed", here.port);
     ASSERT_FALSE(got.why) << got.text;

@@ -6,6 +6,7 @@
 #include "portico/testkit/private_network.hpp"
 
 #include "private_network_test.hpp"
+#include "resolver_built_here.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -29,6 +30,7 @@ protected:
     void SetUp() override {
         private_network_test::SetUp();
         if (!IsSkipped()) {
+            use_resolver_built_here();
             testkit::replace_file("/etc/resolv.conf", "nameserver 127.0.0.1\n"
                                                       "search elsewhere.test\n"
                                                       "options timeout:30 attempts:1\n");

@@ -47,6 +47,27 @@ TEST_F(private_network, replaces_a_file_for_this_program_alone) {
     EXPECT_EQ(testkit::run_command("getent hosts somewhere | cut -d' ' -f1").output, "192.0.2.1\n");
 }
 
+TEST_F(private_network, replaces_a_file_as_often_as_it_is_asked_to) {
+    const auto before = testkit::run_command("grep -c ' /etc/hosts ' /proc/self/mountinfo").output;
+    for (const std::string last : {"2", "3", "4"}) {
+        const auto line = "192.0.2." + last + " somewhere\n";
+        testkit::replace_file("/etc/hosts", line);
+        EXPECT_EQ(testkit::run_command("cat /etc/hosts").output, line);
+    }
+    // One in the place of the other, not a pile of them.
+    const auto after = testkit::run_command("grep -c ' /etc/hosts ' /proc/self/mountinfo").output;
+    EXPECT_LE(std::stoi(after), std::stoi(before) + 1);
+}
+
+TEST_F(private_network, says_which_file_it_cannot_replace) {
+    try {
+        testkit::replace_file("/etc/no-such-file", "");
+        FAIL();
+    } catch (const std::runtime_error& why) {
+        EXPECT_STREQ(why.what(), "cannot replace /etc/no-such-file: No such file or directory");
+    }
+}
+
 TEST_F(private_network, reaches_a_peer_over_the_cable) {
     const testkit::peer_network peer;
     testkit::must_run("ip addr add 2001:db8::1/64 dev va nodad");

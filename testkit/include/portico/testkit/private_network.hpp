@@ -36,8 +36,9 @@ void must_run(const std::string& command);
 void set_sysctl(std::string_view name, std::string_view value);
 
 // Puts `text` in the place of a file such as /etc/hosts, for this mount namespace only, until it
-// ends; /etc itself is not changed. Throws std::runtime_error. Precondition:
-// !private_network_refusal().
+// ends; /etc itself is not changed. May be called again for the same file: the file of the system
+// shows for a moment in between. Throws std::runtime_error, also when there is no such file.
+// Precondition: !private_network_refusal().
 void replace_file(const std::filesystem::path& file, std::string_view text);
 
 // Drops the packets that match an nftables expression, without a word to the sender, as long as it
