@@ -13,7 +13,6 @@ namespace {
 
 // What bind(2) and listen(2) need to have been told; the rest is inherited from nobody.
 struct options_of {
-
     bool v6only = false;
     bool freebind = false;
 };
@@ -77,7 +76,6 @@ listening_clones clone_listening(const bound_socket& of, std::size_t count) {
     listening_clones made;
     made.sockets.push_back(copy_descriptor(of.descriptor.raw()));
     const auto share = [&](const std::string& why) {
-        made.guard.reset();
         made.sockets.resize(1);
         while (made.sockets.size() < count) {
             made.sockets.push_back(copy_descriptor(of.descriptor.raw()));
@@ -99,18 +97,12 @@ listening_clones clone_listening(const bound_socket& of, std::size_t count) {
               ": SO_REUSEPORT: " + done.error().message());
         return made;
     }
-    auto clones = bound_clones(of, *at, count - 1 + (user_shares ? 0 : 1));
+    auto clones = bound_clones(of, *at, count - 1);
     if (!clones) {
         static_cast<void>(os::set_reuse_port(of.descriptor, user_shares));
         share("the threads share one socket at " + ip::to_text(*at) + ": " +
               clones.error().message());
         return made;
-    }
-    if (!user_shares) {
-        made.guard = std::move(clones->back());
-        clones->pop_back();
-        static_cast<void>(os::set_reuse_address(made.guard, false));
-        static_cast<void>(os::set_reuse_port(made.guard, false));
     }
     for (auto& each : *clones) {
         if (const auto done = os::listen(each, SOMAXCONN); !done) {

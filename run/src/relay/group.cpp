@@ -103,9 +103,6 @@ result<std::vector<std::string>> relay_group::listen(std::span<const bound_socke
         if (!clones.remark.empty()) {
             remarks.push_back(std::move(clones.remark));
         }
-        if (clones.guard) {
-            guards_.push_back(std::move(clones.guard));
-        }
         for (std::size_t i = 0; i < members_.size(); ++i) {
             auto& engine = *members_[i]->engine;
             if (auto done = engine.listen(std::move(clones.sockets[i]), each.wish, clones.shared);

@@ -51,7 +51,6 @@ private:
     class teller;
     std::shared_ptr<teller> teller_; // may be null
     std::vector<std::unique_ptr<member>> members_;
-    std::vector<os::fd> guards_;
 };
 
 } // namespace portico::run
