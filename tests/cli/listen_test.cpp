@@ -1,9 +1,6 @@
 // portico listen as its users see it, against programs that nobody here wrote.
 
-#include "portico/os/socket.hpp"
-#include "portico/testkit/process.hpp"
-
-#include "private_network_test.hpp"
+#include "listening.hpp"
 
 #include <array>
 #include <cerrno>
@@ -25,135 +22,9 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::MatchesRegex;
 using testing::Not;
-using testkit::process;
 using testkit::run_command;
 
-const std::string command = PORTICO_COMMAND;
-
-#define NEEDS(program)                                                                             \
-    if (!testkit::find_program(program)) {                                                         \
-        GTEST_SKIP() << program << " is not installed";                                            \
-    }
-
-// A running `portico listen`, and the port that it got.
-class listening {
-public:
-    explicit listening(std::vector<std::string> arguments, const testkit::process_options& how = {})
-        : program_{whole(std::move(arguments)), how},
-          port_{program_.wait_for_out(R"(listening (?:tcp|udp) \S+:(\d+)\n)").value_or("0")} {}
-
-    [[nodiscard]] const std::string& port() const { return port_; }
-    [[nodiscard]] ip::endpoint at(std::string_view address) const {
-        return {ip::parse_address(address).value(), static_cast<std::uint16_t>(std::stoul(port_))};
-    }
-    process& operator*() { return program_; }
-    process* operator->() { return &program_; }
-
-    // Its exit code after SIGTERM.
-    int end() {
-        program_.signal(SIGTERM);
-        return program_.wait();
-    }
-
-private:
-    static std::vector<std::string> whole(std::vector<std::string> arguments) {
-        arguments.insert(arguments.begin(), {command, "listen"});
-        return arguments;
-    }
-
-    process program_;
-    std::string port_;
-};
-
-os::fd blocking(os::fd socket) {
-    EXPECT_EQ(::fcntl(socket.raw(), F_SETFL, 0), 0);
-    return socket;
-}
-
-os::fd connect_to(const ip::any_endpoint& where, ip::transport over = ip::transport::tcp) {
-    auto made = blocking(os::socket(where, over).value());
-    const auto done = os::connect(made, where);
-    EXPECT_TRUE(done) << ip::to_text(where) << ": " << done.error().message();
-    return made;
-}
-
-void put(const os::fd& to, std::string_view text) {
-    EXPECT_EQ(os::send(to.raw(), std::as_bytes(std::span{text})).value_or(0), text.size());
-}
-
-// One read: what came, or the name of the error.
-std::string take(const os::fd& from) {
-    std::array<std::byte, 65536> part;
-    const auto size = os::recv(from.raw(), part);
-    return size ? std::string{reinterpret_cast<const char*>(part.data()), *size}
-                : ::strerrorname_np(size.error().value());
-}
-
-struct reading {
-    std::string text;
-    std::error_code ended;
-};
-
-reading read_to_end(const os::fd& from) {
-    reading all;
-    std::array<std::byte, 65536> part;
-    for (;;) {
-        const auto size = os::recv(from.raw(), part);
-        if (!size || *size == 0) {
-            all.ended = size ? std::error_code{} : size.error();
-            return all;
-        }
-        all.text.append(reinterpret_cast<const char*>(part.data()), *size);
-    }
-}
-
-void close_with_reset(os::fd& which) {
-    EXPECT_TRUE(os::set_linger_reset(which.raw()));
-    which.reset();
-}
-
-// A target in this program.
-class target_here {
-public:
-    target_here() {
-        const ip::endpoint any{ip::address::loopback(ip::family::v6), 0};
-        listener_ = blocking(os::socket(any, ip::transport::tcp).value());
-        EXPECT_TRUE(os::bind(listener_, any) && os::listen(listener_, 8));
-    }
-    [[nodiscard]] std::string name() const {
-        return ip::to_text(os::getsockname(listener_.raw()).value());
-    }
-    [[nodiscard]] os::fd accept() const {
-        return blocking(std::move(os::accept4(listener_.raw()).value().socket));
-    }
-    void close() { listener_.reset(); }
-
-private:
-    os::fd listener_;
-};
-
-class listen : public private_network_test {
-protected:
-    void SetUp() override {
-        private_network_test::SetUp();
-        if (!IsSkipped()) {
-            testkit::must_run("ip link set lo up");
-            std::string name =
-                (std::filesystem::temp_directory_path() / "portico-listen.XXXXXX").string();
-            ASSERT_NE(::mkdtemp(name.data()), nullptr);
-            directory_ = name;
-        }
-    }
-    void TearDown() override {
-        if (!directory_.empty()) {
-            std::filesystem::remove_all(directory_);
-        }
-    }
-    [[nodiscard]] std::string file(const std::string& name) const { return directory_ / name; }
-
-private:
-    std::filesystem::path directory_;
-};
+class listen : public command_test {};
 
 // ---- the start ----
 
@@ -386,79 +257,6 @@ TEST_F(listen, a_program_that_vanished_is_a_reset_and_the_service_goes_on) {
         EXPECT_EQ(read_to_end(connect_to(server.at("::1"))).ended, std::errc::connection_reset);
     }
     EXPECT_TRUE(server->wait_for_err("error.type=ENOENT"));
-}
-
-// ---- the relay ----
-
-TEST_F(listen, the_relay_passes_ends_on_one_by_one) {
-    NEEDS("nc");
-    NEEDS("socat");
-    const target_here target;
-    listening server{{":0", "--to", target.name()}};
-    const std::vector<std::vector<std::string>> clients{
-        {"nc", "-N", "127.0.0.1", server.port()},
-        {"socat", "-t", "60", "-", "TCP6:[::1]:" + server.port() + ",shut-down"},
-    };
-    for (const auto& each : clients) {
-        process client{each};
-        client.write_stdin("question");
-        client.close_stdin();
-        const auto connection = target.accept();
-        const auto question = read_to_end(connection);
-        EXPECT_EQ(question.text, "question");
-        EXPECT_FALSE(question.ended);
-        put(connection, "answer\n");
-        ASSERT_TRUE(os::shutdown_send(connection.raw()));
-        EXPECT_EQ(client.wait(), 0);
-        EXPECT_EQ(client.out(), "answer\n");
-    }
-}
-
-TEST_F(listen, the_relay_passes_resets_on_in_both_directions) {
-    const target_here target;
-    listening server{{":0", "--to", target.name()}};
-    for (const bool from_client : {true, false}) {
-        auto client = connect_to(server.at("127.0.0.1"));
-        auto far = target.accept();
-        put(client, "a");
-        put(far, "b");
-        EXPECT_EQ(take(client), "b");
-        EXPECT_EQ(take(far), "a");
-        close_with_reset(from_client ? client : far);
-        EXPECT_EQ(take(from_client ? far : client), "ECONNRESET");
-    }
-}
-
-TEST_F(listen, the_relay_moves_a_hundred_megabytes_both_ways_at_once) {
-    NEEDS("socat");
-    testkit::must_run("head -c 100000000 /dev/urandom > " + file("bytes"));
-    listening echo{{"[::1]:0", "--echo"}};
-    listening server{{"127.0.0.1:0", "--to", "[::1]:" + echo.port()}};
-    const auto got = run_command("socat -t 60 - TCP:127.0.0.1:" + server.port() + " <" +
-                                 file("bytes") + " | cmp - " + file("bytes"));
-    EXPECT_EQ(got.status, 0) << got.output;
-    EXPECT_TRUE(server->wait_for_err("received=100000000 sent=100000000"));
-}
-
-TEST_F(listen, the_relay_refuses_when_nobody_is_there_and_says_whom_it_tried) {
-    target_here target;
-    const auto name = target.name();
-    target.close();
-    listening server{{"127.0.0.1:0", "--to", name}};
-    EXPECT_EQ(read_to_end(connect_to(server.at("127.0.0.1"))).ended, std::errc::connection_reset);
-    const auto line = server->wait_for_err("(.*connection ended.*)\n");
-    ASSERT_TRUE(line);
-    EXPECT_THAT(*line, AllOf(HasSubstr(name), HasSubstr("refused")));
-}
-
-TEST_F(listen, the_relay_reaches_a_unix_target) {
-    process target{{command, "listen", "unix:" + file("t"), "--echo"}};
-    ASSERT_TRUE(target.wait_for_out("listening"));
-    listening server{{"127.0.0.1:0", "--to", "unix:" + file("t")}};
-    const auto client = connect_to(server.at("127.0.0.1"));
-    put(client, "through");
-    ASSERT_TRUE(os::shutdown_send(client.raw()));
-    EXPECT_EQ(read_to_end(client).text, "through");
 }
 
 // ---- limits ----
