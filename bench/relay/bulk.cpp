@@ -27,9 +27,8 @@ public:
           room_(256 * 1024) {}
 
     outcome run(duration time, const probe& of) {
-        const auto before = of.cpu();
-        const auto begun = os::now();
-        stop_ = begun + time;
+        const meter measured{of};
+        stop_ = measured.begun() + time;
         for (std::size_t i = 0; i < streams_.size(); ++i) {
             begin(i);
         }
@@ -51,14 +50,12 @@ public:
                 end(each, &result_.failed);
             }
         }
-        const auto took = seconds(os::now() - begun);
-        result_.cpu = of.cpu() - before;
+        result_.seconds = seconds(os::now() - measured.begun());
+        measured.stop(result_);
         if (way_ == direction::to_target) {
             judge();
         }
         result_.all = result_.amount;
-        result_.seconds = took;
-        result_.busy = result_.cpu / took;
         return result_;
     }
 
@@ -261,7 +258,7 @@ outcome bulk(const content& is, std::uint16_t port, direction way, duration time
 }
 
 outcome check(const content& is, std::uint16_t port, direction way, std::uint64_t bytes) {
-    const probe none{[] { return 0.0; }};
+    const probe none{[] { return 0.0; }, {}, [] { return 0.0; }};
     auto went = bulk_load{is, port, way, 1, bytes}.run(std::chrono::seconds{30}, none);
     const bool whole = went.amount == static_cast<double>(bytes * bulk_streams);
     went.lost += went.failed + (whole ? 0U : 1U);

@@ -21,9 +21,8 @@ public:
         : is_{is}, route_{port}, how_{how}, room_(4096) {}
 
     outcome run(duration time, const probe& of) {
-        const auto before = of.cpu();
-        const auto begun = os::now();
-        stop_ = begun + time;
+        const meter measured{of};
+        stop_ = measured.begun() + time;
         for (std::size_t i = 0; i < at_a_time; ++i) {
             begin(i);
         }
@@ -37,11 +36,9 @@ public:
                 go_on(each.data.u64);
             }
         }
-        const auto ended = os::now();
-        result_.seconds = seconds(std::min(ended, stop_) - begun);
+        result_.seconds = seconds(std::min(os::now(), stop_) - measured.begun());
         of.settle();
-        result_.cpu = of.cpu() - before;
-        result_.busy = result_.cpu / seconds(ended - begun);
+        measured.stop(result_);
         return result_;
     }
 

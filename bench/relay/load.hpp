@@ -13,22 +13,39 @@ namespace portico::bench::relay {
 
 // What a load needs to know about the relay that it drives.
 struct probe {
-    std::function<double()> cpu;    // seconds of CPU time that the relay has used up to now
-    std::function<void()> settle{}; // waits until it has got rid of connections that are closed
+    std::function<double()> cpu;        // seconds of CPU time that the relay has used up to now
+    std::function<void()> settle{};     // waits until it has got rid of connections that are closed
+    std::function<double()> load_cpu{}; // of the load and the origin
+    double load_processors = 1;         // that they can use
 };
 
 // How one load went.
 struct outcome {
-    double amount = 0;  // what was counted: connections, round trips, bytes
-    double seconds = 0; // in this time
-    double cpu = 0;     // CPU time of the relay for `all`, seconds
-    double all = 0;     // as amount, but also what came after the time was over
-    double busy = 0;    // of the time, the share in which the relay was running
+    double amount = 0;    // what was counted: connections, round trips, bytes
+    double seconds = 0;   // in this time
+    double cpu = 0;       // CPU time of the relay for `all`, seconds
+    double all = 0;       // as amount, but also what came after the time was over
+    double busy = 0;      // of the time, the share in which the relay was running
+    double load_busy = 0; // and the load and the origin: near 1, it is they that were the limit
     std::uint64_t failed = 0;
     std::uint64_t lost = 0; // streams that were cut short, or whose bytes were changed
     // Bulk streams to the target that were whole, but whose answer did not come back: the relay has
     // ended both directions when the client ended one.
     std::uint64_t unanswered = 0;
+};
+
+// The CPU time of a stretch of a load.
+class meter {
+public:
+    explicit meter(const probe& of);
+    void stop(outcome& into) const;
+    [[nodiscard]] instant begun() const noexcept { return begun_; }
+
+private:
+    const probe* of_;
+    instant begun_;
+    double cpu_;
+    double load_cpu_;
 };
 
 // Nothing at all for so long: the relay hangs, and what is open has failed.

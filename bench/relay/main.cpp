@@ -89,7 +89,7 @@ private:
         constexpr std::uint64_t bytes = 8 << 20;
         for (const auto& who : all_) {
             progress("relay: all bytes through " + who.name);
-            const running_relay relay{who, on_, is_};
+            const running_relay relay{who, on_, origin_->pid(), is_};
             for (const auto way : {direction::to_target, direction::to_client}) {
                 const auto went = check(is_, relay.port(), way, bytes);
                 results_.of("check", who.name).lost += went.lost;
@@ -103,7 +103,7 @@ private:
     double half_of_the_slowest() {
         double slowest = 1e9;
         for (const auto& who : all_) {
-            const running_relay relay{who, on_, is_};
+            const running_relay relay{who, on_, origin_->pid(), is_};
             const auto time = span(std::min(asked_.seconds, 1.0));
             const auto went = round_trips(is_, relay.port(), 64, time, relay.measured());
             progress("relay: " + who.name + ": " + number(went.amount / went.seconds, 0) +
@@ -125,11 +125,13 @@ private:
             into.figure.add_none();
             into.cpu.add_none();
             into.busy.add_none();
+            into.load_busy.add_none();
             return;
         }
         into.figure.add(went.amount / unit / went.seconds);
         into.cpu.add(went.cpu * cpu / (went.all / unit));
         into.busy.add(went.busy * 100);
+        into.load_busy.add(went.load_busy * 100);
     }
 
     void measure(const std::string& row, const contestant& who) {
@@ -140,7 +142,7 @@ private:
             }
             return;
         }
-        const running_relay relay{who, on_, is_};
+        const running_relay relay{who, on_, origin_->pid(), is_};
         const auto time = span(asked_.seconds);
         const auto of = relay.measured();
         const auto port = relay.port();
@@ -160,7 +162,7 @@ private:
     }
 
     void memory(const contestant& who) {
-        const running_relay relay{who, on_, is_};
+        const running_relay relay{who, on_, origin_->pid(), is_};
         const auto before = relay.memory();
         idle_connections idle{is_, relay.port(), static_cast<std::size_t>(asked_.idle)};
         const auto held = idle.result().amount;
@@ -183,7 +185,7 @@ private:
     void latency(int run) {
         std::map<std::string, std::optional<double>> p99;
         in_turn(run, [&](const contestant& who) {
-            const running_relay relay{who, on_, is_};
+            const running_relay relay{who, on_, origin_->pid(), is_};
             const auto went =
                 paced(is_, relay.port(), asked_.rate, span(asked_.seconds), relay.measured());
             p99[who.name] = went.p99;
@@ -194,11 +196,13 @@ private:
                 into.figure.add_none();
                 into.cpu.add_none();
                 into.busy.add_none();
+                into.load_busy.add_none();
                 return;
             }
             into.figure.add(*went.p99 * 1e6);
             into.cpu.add(went.sum.cpu * 1e6 / went.sum.all);
             into.busy.add(went.sum.busy * 100);
+            into.load_busy.add(went.sum.load_busy * 100);
         });
         for (const auto& who : all_) {
             if (who.command.empty()) {
@@ -230,7 +234,10 @@ private:
         if (wants("latency")) {
             std::cout << "; latency at " << number(asked_.rate, 0) << " messages/s";
         }
-        std::cout << ". Versions:";
+        // The origin runs still, so its time is taken off by hand.
+        const auto of_origin = cpu_seconds(origin_->pid());
+        std::cout << "; other programs used " << number(others_.share(of_origin) * 100, 0)
+                  << " % of the processors. Versions:";
         for (const auto& each : all_) {
             std::cout << (&each == all_.data() ? " " : ", ") << each.name << ": " << each.version;
         }
@@ -253,6 +260,7 @@ private:
     }
 
     options asked_;
+    other_programs others_{};
     workplace files_;
     processors on_;
     content is_;
@@ -296,6 +304,7 @@ int main_of(int argc, char** argv) {
         return line.exit(why) == 0 ? 0 : 100;
     }
     catch_interrupts();
+    adopt_orphans();
     try {
         prepare_network();
         return benchmark{asked}.run();

@@ -30,8 +30,8 @@ public:
         ::prctl(PR_SET_TIMERSLACK, 1);
         const auto total = static_cast<std::uint64_t>(rate_ * seconds(time));
         took_.reserve(total);
-        const auto before = of.cpu();
-        begun_ = os::now();
+        const meter measured{of};
+        begun_ = measured.begun();
         std::uint64_t sent = 0;
         while (took_.size() < total && open_ == clients_.size()) {
             const auto now = os::now();
@@ -45,7 +45,8 @@ public:
             receive_until(sent < total ? due(sent) - now : patience - std::max(late, duration{}));
         }
         ::prctl(PR_SET_TIMERSLACK, 0);
-        return result_of(total, of.cpu() - before);
+        measured.stop(result_);
+        return result_of(total);
     }
 
 private:
@@ -129,13 +130,10 @@ private:
         --open_;
     }
 
-    paced_outcome result_of(std::uint64_t total, double cpu) {
-        const auto took = seconds(os::now() - begun_);
+    paced_outcome result_of(std::uint64_t total) {
         result_.amount = static_cast<double>(took_.size());
         result_.all = result_.amount;
-        result_.seconds = took;
-        result_.cpu = cpu;
-        result_.busy = cpu / took;
+        result_.seconds = seconds(os::now() - begun_);
         if (took_.size() < total || total == 0) {
             return {result_};
         }

@@ -1,9 +1,11 @@
 #include "relays.hpp"
 
 #include "measure.hpp"
+#include "portico/os/clock.hpp"
 #include "portico/testkit/private_network.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
@@ -12,7 +14,9 @@
 #include <thread>
 
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace portico::bench::relay {
@@ -141,6 +145,31 @@ double private_dirty(pid_t pid) {
     return 0;
 }
 
+// That all processors have been busy, seconds: proc(5), /proc/stat.
+double busy_seconds() {
+    std::ifstream file{"/proc/stat"};
+    std::string name;
+    std::array<double, 8> of{}; // user nice system idle iowait irq softirq steal
+    file >> name;
+    for (auto& each : of) {
+        file >> each;
+    }
+    const double ticks = of[0] + of[1] + of[2] + of[5] + of[6] + of[7];
+    return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+double own_seconds() {
+    double total = 0;
+    for (const auto whose : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+        rusage used{};
+        ::getrusage(whose, &used);
+        for (const auto& each : {used.ru_utime, used.ru_stime}) {
+            total += static_cast<double>(each.tv_sec) + static_cast<double>(each.tv_usec) / 1e6;
+        }
+    }
+    return total;
+}
+
 void nap() {
     throw_if_interrupted();
     std::this_thread::sleep_for(std::chrono::milliseconds{10});
@@ -216,7 +245,9 @@ processors share_processors() {
     if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) {
         return {};
     }
+    const auto count = static_cast<std::size_t>(CPU_COUNT(&allowed));
     processors shared;
+    shared.load_count = std::min<std::size_t>(count - 1, 2); // one thread each
     for (std::size_t i = CPU_SETSIZE; i-- > 0;) {
         if (!CPU_ISSET(i, &allowed)) {
             continue;
@@ -230,6 +261,18 @@ processors share_processors() {
     }
     ::sched_setaffinity(0, sizeof allowed, &allowed);
     return shared;
+}
+
+void adopt_orphans() {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+other_programs::other_programs() : begun_{os::now()}, all_{busy_seconds()}, own_{own_seconds()} {}
+
+double other_programs::share(double living) const {
+    const auto processors = static_cast<double>(::sysconf(_SC_NPROCESSORS_ONLN));
+    const auto others = (busy_seconds() - all_) - (own_seconds() - own_) - living;
+    return std::max(0.0, others / seconds(os::now() - begun_) / processors);
 }
 
 std::unique_ptr<testkit::process> start_origin(const processors& on) {
@@ -253,8 +296,9 @@ std::unique_ptr<testkit::process> start_origin(const processors& on) {
     }
 }
 
-running_relay::running_relay(const contestant& who, const processors& on, const content& is)
-    : port_{who.port} {
+running_relay::running_relay(const contestant& who, const processors& on, pid_t origin,
+                             const content& is)
+    : port_{who.port}, origin_{origin}, load_processors_{static_cast<double>(on.load_count)} {
     if (!who.command.empty()) {
         auto command = who.command;
         if (!on.of_relay.empty()) {
@@ -265,6 +309,23 @@ running_relay::running_relay(const contestant& who, const processors& on, const 
     await_ready(who, is);
     settle();
     processes_ = processes_now();
+}
+
+running_relay::~running_relay() {
+    if (!process_) {
+        return;
+    }
+    process_.reset();
+    // What it had started was killed with it; 1 s at most, for the kernel to take it away.
+    for (int i = 0; i < 1000 && children_of(::getpid()) > 1; ++i) {
+        siginfo_t ended{};
+        const int found = ::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT);
+        if (found == 0 && ended.si_pid != 0 && ended.si_pid != origin_) {
+            ::waitpid(ended.si_pid, nullptr, 0);
+            continue;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
 }
 
 void running_relay::await_ready(const contestant& who, const content& is) {
@@ -317,7 +378,8 @@ void running_relay::settle() const {
 }
 
 probe running_relay::measured() const {
-    return {[this] { return cpu(); }, [this] { settle(); }};
+    return {[this] { return cpu(); }, [this] { settle(); },
+            [this] { return living_cpu(::getpid()) + living_cpu(origin_); }, load_processors_};
 }
 
 } // namespace portico::bench::relay

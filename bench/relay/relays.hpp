@@ -4,6 +4,7 @@
 #include "clients.hpp"
 #include "load.hpp"
 
+#include "portico/base/instant.hpp"
 #include "portico/testkit/process.hpp"
 
 #include <cstdint>
@@ -54,8 +55,25 @@ private:
 struct processors {
     std::string of_relay{};
     std::string of_load{};
+    std::size_t load_count = 1; // processors that the load and the origin can keep busy
 };
 [[nodiscard]] processors share_processors();
+
+// From now on what a relay leaves behind becomes a child of this program, which reaps it.
+void adopt_orphans();
+
+// What programs other than this one and its children use of the processors.
+class other_programs {
+public:
+    other_programs();
+    // 0 to 1. `living`: CPU time of children that still run, seconds.
+    [[nodiscard]] double share(double living) const;
+
+private:
+    instant begun_;
+    double all_;
+    double own_;
+};
 
 // The service behind the relays, from begin to end of the benchmark.
 [[nodiscard]] std::unique_ptr<testkit::process> start_origin(const processors& on);
@@ -64,7 +82,12 @@ struct processors {
 class running_relay {
 public:
     // Throws std::runtime_error.
-    running_relay(const contestant& who, const processors& on, const content& is);
+    running_relay(const contestant& who, const processors& on, pid_t origin, const content& is);
+
+    running_relay(const running_relay&) = delete;
+    running_relay& operator=(const running_relay&) = delete;
+    // Ends it and all that it has started; they are gone then.
+    ~running_relay();
 
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
     // CPU time of all its processes and of those that they have waited for, seconds. That of the
@@ -84,6 +107,8 @@ private:
     std::uint16_t port_;
     std::unique_ptr<testkit::process> process_{}; // none: direct
     std::size_t processes_ = 0;
+    pid_t origin_;
+    double load_processors_;
 };
 
 } // namespace portico::bench::relay

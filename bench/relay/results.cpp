@@ -135,8 +135,8 @@ std::uint64_t results::lost(const std::string& relay) const {
 }
 
 std::string results::table_of(const std::vector<contestant>& who) const {
-    table rows{
-        {"measure", "relay", "median (min to max)", "its CPU for one", "busy", "failed", "lost"}};
+    table rows{{"measure", "relay", "median (min to max)", "its CPU for one", "busy", "load busy",
+                "failed", "lost"}};
     for (const auto& row : all_rows()) {
         for (const auto& each : who) {
             const auto* of = find(row.name, each.name);
@@ -146,8 +146,9 @@ std::string results::table_of(const std::vector<contestant>& who) const {
             const bool cpu = !row.cpu_unit.empty() && !each.command.empty();
             rows.add({row.title, each.name, range_of(of->figure, row.decimals),
                       cpu ? range_of(of->cpu, 2) + " " + row.cpu_unit : "-",
-                      cpu ? number(of->busy.median(), 0) + " %" : "-", std::to_string(of->failed),
-                      std::to_string(of->lost)});
+                      cpu ? number(of->busy.median(), 0) + " %" : "-",
+                      row.cpu_unit.empty() ? "-" : number(of->load_busy.median(), 0) + " %",
+                      std::to_string(of->failed), std::to_string(of->lost)});
         }
     }
     return rows.text();

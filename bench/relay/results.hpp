@@ -14,8 +14,9 @@ namespace portico::bench::relay {
 // What of one measure and one relay has come out, over the runs.
 struct figures {
     samples figure{};
-    samples cpu{};  // of the relay, for each of what is counted
-    samples busy{}; // percent of the time
+    samples cpu{};       // of the relay, for each of what is counted
+    samples busy{};      // percent of the time
+    samples load_busy{}; // the same of the load and the origin
     std::uint64_t failed = 0;
     std::uint64_t lost = 0;
 };

@@ -22,17 +22,14 @@ public:
         while (warm_ < open_ && turn(os::now() + patience)) {
         }
         count_ = 0;
-        const auto before = of.cpu();
-        const auto begun = os::now();
-        const auto stop = begun + time;
+        const meter measured{of};
+        const auto stop = measured.begun() + time;
         while (os::now() < stop && turn(stop)) {
         }
-        const auto took = seconds(os::now() - begun);
-        result_.cpu = of.cpu() - before;
+        result_.seconds = seconds(os::now() - measured.begun());
+        measured.stop(result_);
         result_.amount = static_cast<double>(count_);
         result_.all = result_.amount;
-        result_.seconds = took;
-        result_.busy = result_.cpu / took;
         return result_;
     }
 
