@@ -1,7 +1,6 @@
 #include "portico/admit/rate_tiers.hpp"
 
 #include "admit/bits.hpp"
-#include "admit/keyed_hash.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -214,8 +213,7 @@ rate_tiers::index rate_tiers::find(const place& which) const noexcept {
 
 std::uint64_t rate_tiers::hash_of(std::uint64_t high, std::uint64_t low,
                                   std::size_t where) const noexcept {
-    const std::array<std::uint64_t, 3> words{high, low, where};
-    return keyed_hash(seed_, words);
+    return keyed_hash{seed_}.add(high).add(low).add(where).value();
 }
 
 // ---- entries: free, resting (nothing open, in the order of use) or pinned by what is open ----

@@ -1,6 +1,5 @@
 #include "portico/admit/rate_tiers.hpp"
 
-#include "admit/keyed_hash.hpp"
 #include "portico/ip/prefix.hpp"
 #include "portico/testkit/random.hpp"
 
@@ -45,17 +44,6 @@ rate_tiers::config with(tier which, tier_limit limit) {
 constexpr rate_verdict let_in{.let_in = true};
 constexpr rate_verdict refused(rate_refusal why, tier where) {
     return {false, why, where};
-}
-
-// The vectors of the reference implementation: key 00 to 0f, message 00, 01, 02 ...
-TEST(keyed_hash, is_siphash) {
-    constexpr std::array<std::uint64_t, 3> words{0x0706050403020100U, 0x0f0e0d0c0b0a0908U,
-                                                 0x1716151413121110U};
-    const std::span all{words};
-    EXPECT_EQ(keyed_hash(seed, all.first(0)), 0x726fdb47dd0e0e31U);
-    EXPECT_EQ(keyed_hash(seed, all.first(1)), 0x93f5f5799a932462U);
-    EXPECT_EQ(keyed_hash(seed, all.first(2)), 0x3f2acc7f57c29bdbU);
-    EXPECT_EQ(keyed_hash(seed, all), 0xb8ad50c6f649af94U);
 }
 
 TEST(rate_tiers, without_limits_only_the_number_of_connections_counts) {

@@ -38,6 +38,7 @@
 #pragma once
 
 #include "portico/base/instant.hpp"
+#include "portico/base/keyed_hash.hpp"
 #include "portico/ip/address.hpp"
 
 #include <array>
@@ -50,9 +51,6 @@
 #include <vector>
 
 namespace portico::admit {
-
-// Random numbers of the process; whoever knows them can make collisions.
-using hash_seed = std::array<std::uint64_t, 2>;
 
 // From the coarsest to the finest of each family, the order in which they are asked.
 enum class tier : std::uint8_t { v4_24, v4_32, v6_48, v6_56, v6_64, v6_128 };
