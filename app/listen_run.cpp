@@ -1,0 +1,412 @@
+#include "listen_run.hpp"
+
+#include "portico/os/clock.hpp"
+#include "portico/os/spawn.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <iostream>
+#include <poll.h>
+#include <random>
+#include <unistd.h>
+
+namespace portico::app {
+namespace {
+
+using boost::system::error_code;
+
+std::unique_ptr<run::stream_service> make_service(const listen_options& asked,
+                                                  const service_choice& choice,
+                                                  const asio::any_io_executor& executor) {
+    if (!choice.which) {
+        return run::make_program_service(executor, choice.program);
+    }
+    run::builtin_options how;
+    how.chargen_limit = asked.chargen_limit;
+    return run::make_builtin_service(executor, *choice.which, how);
+}
+
+// All of it to stdout; nobody has to read it.
+void print(std::string_view text) {
+    auto left = std::as_bytes(std::span{text});
+    while (!left.empty()) {
+        const auto done = os::write(STDOUT_FILENO, left);
+        if (done) {
+            left = left.subspan(*done);
+        } else if (done.error() == std::errc::resource_unavailable_try_again) {
+            pollfd room{STDOUT_FILENO, POLLOUT, 0};
+            ::poll(&room, 1, -1);
+        } else {
+            return;
+        }
+    }
+}
+
+std::string listening_lines(const run::listener& open) {
+    std::string lines;
+    for (const auto& each : open.sockets()) {
+        lines +=
+            "listening " + std::string{ip::to_text(each.over)} + ' ' + ip::to_text(each.at) + '\n';
+    }
+    return lines;
+}
+
+// Accepted sockets get these options from the listening one, so no connection costs a call more.
+// Errors are those of sockets that have no such option.
+void set_stream_options(const listen_options& asked, const run::listener& open) {
+    for (const auto& each : open.sockets()) {
+        if (each.over != ip::transport::tcp || !std::holds_alternative<ip::endpoint>(each.at)) {
+            continue;
+        }
+        static_cast<void>(os::set_no_delay(each.descriptor.raw(), !asked.nagle));
+        if (asked.dead_after) {
+            static_cast<void>(os::set_dead_after(
+                each.descriptor.raw(), std::chrono::ceil<std::chrono::seconds>(*asked.dead_after)));
+        }
+    }
+}
+
+// How many connections there are descriptors for. Some are kept for what a start of a program needs
+// for a moment.
+std::size_t connections_that_fit(std::size_t left) {
+    return std::max<std::size_t>(1, left - std::min<std::size_t>(16, left / 2));
+}
+
+} // namespace
+
+std::optional<serve::builtin> listen_options::builtin_service() const {
+    const auto found = std::find(chosen.begin(), chosen.end(), true);
+    if (found == chosen.end()) {
+        return std::nullopt;
+    }
+    return builtin_flags[static_cast<std::size_t>(found - chosen.begin())].which;
+}
+log_settings listen_options::logging() const {
+    return {log_format == "json" ? app::log_format::json : app::log_format::logfmt,
+            quiet     ? severity::error
+            : verbose ? severity::debug
+                      : severity::info,
+            stderr_is_journald()};
+}
+
+int listen_run::run(std::vector<plan::wish> wishes) {
+    for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
+        signals_.add(each);
+    }
+    // Who started us may have ignored it, and then nobody could tell how a program ended.
+    std::signal(SIGCHLD, SIG_DFL);
+    wait_for_signal();
+    wishes_ = std::move(wishes);
+    const auto limit = asked_.timeout.value_or(std::chrono::seconds{10});
+    run::async_listen(context_.get_executor(), wishes_, deadline::after(os::now(), limit),
+                      [this](run::listen_outcome outcome) { handle_start(std::move(outcome)); });
+    context_.run();
+    return exit_code_;
+}
+
+void listen_run::handle_start(run::listen_outcome outcome) {
+    if (outcome.report.why) {
+        std::cerr << "portico: listen: " << outcome.report.text();
+        exit_code_ = exit_code(outcome.report.why->who);
+        context_.stop();
+        return;
+    }
+    listener_ = std::move(outcome.sockets);
+    log_remarks(outcome.report);
+    start_services();
+    print(listening_lines(*listener_));
+    watch_counters();
+}
+
+void listen_run::log_remarks(const run::listen_report& report) {
+    for (const auto& each : report.attempts) {
+        fields what;
+        if (each.why) {
+            add_endpoints(what, report.made.sockets[each.planned].over, each.at, {});
+            add_error(what, *each.why);
+            log_.write(severity::warning, "a socket could not be opened", what);
+        }
+        for (const auto& remark : each.remarks) {
+            log_.write(severity::warning, "remark",
+                       {{"network.local.address", ip::to_text(each.at)}, {"remark", remark}});
+        }
+    }
+    for (const auto& each : report.made.remarks) {
+        fields what{{"wish", wishes_[each.wish].where.text}, {"remark", each.text}};
+        if (!each.hint.empty()) {
+            what.push_back({"hint", each.hint});
+        }
+        log_.write(each.how == plan::remark::weight::note ? severity::info : severity::warning,
+                   "remark", what);
+    }
+}
+
+void listen_run::start_services() {
+    const auto executor = context_.get_executor();
+    bool has_datagrams = false;
+    for (const auto& each : listener_->sockets()) {
+        (each.over == ip::transport::tcp ? has_streams_ : has_datagrams) = true;
+    }
+    if (has_datagrams && !choice_.which) { // inherited ones; others were refused before
+        log_.write(severity::error,
+                   "datagram sockets are not served: the service needs connections");
+    } else if (has_datagrams) {
+        run::datagram_options how;
+        how.seed = std::random_device{}();
+        datagrams_ = std::make_unique<run::datagram_service>(
+            executor, listener_->sockets(), *choice_.which, how,
+            [this](const run::datagram_end& end) { handle_datagram(end); });
+    }
+    if (has_streams_ && choice_.relay) {
+        set_stream_options(asked_, *listener_);
+        prepare_relay();
+    } else if (has_streams_) {
+        set_stream_options(asked_, *listener_);
+        streams_ = make_service(asked_, choice_, executor);
+        set_limit();
+        accept_next();
+    }
+}
+
+// Clients wait in the queue until the names of the targets are resolved.
+void listen_run::prepare_relay() {
+    relay_ = std::make_unique<relay_run>(context_, log_, *choice_.relay, asked_.relay.engines(),
+                                         [this] { context_.stop(); });
+    const auto begun = relay_->prepare([this] {
+        if (!draining_) {
+            start_relay();
+        }
+    });
+    if (!begun) {
+        std::cerr << "portico: listen: --to: " << begun.error() << '\n';
+        exit_code_ = exit_code(side::caller);
+        context_.stop();
+    }
+}
+
+void listen_run::start_relay() {
+    set_limit();
+    run::relay_group::ended tell;
+    if (log_.wants(severity::info)) {
+        tell = [this](const run::connection_end& end) { log_end(end); };
+    }
+    const auto started = relay_->start(*listener_, wishes_.size(), limit_, std::move(tell));
+    if (!started) {
+        std::cerr << "portico: listen: " << to_text(started.error()) << '\n';
+        exit_code_ = exit_code(started.error().who);
+        context_.stop();
+    }
+}
+
+std::uint64_t listen_run::connections() const {
+    return relay_ ? relay_->connections() : active_;
+}
+
+// A client that waits in the kernel's queue is better off than one that is refused because no
+// descriptor is left.
+void listen_run::set_limit() {
+    const auto left = os::descriptors_left();
+    const auto fit = relay_ ? relay_->connections_that_fit(left) : connections_that_fit(left);
+    limit_ = std::min(asked_.max_connections, fit);
+    if (limit_ < asked_.max_connections) {
+        log_.write(
+            severity::warning, "fewer connections than --max-connections fit",
+            {{"max_connections", std::uint64_t{limit_}},
+             {"hint", std::string{"raise the limit of open files: ulimit -n, LimitNOFILE="}}});
+    }
+}
+
+void listen_run::accept_next() {
+    if (draining_ || accepting_) {
+        return;
+    }
+    if (active_ >= limit_) {
+        full_ = true;
+        return;
+    }
+    accepting_ = true;
+    listener_->async_accept([this](result<run::accepted> got) { handle_accepted(std::move(got)); });
+}
+
+void listen_run::handle_accepted(result<run::accepted> got) {
+    accepting_ = false;
+    if (!got) {
+        return; // the listener is closed
+    }
+    ++active_;
+    ++number_;
+    if (log_.wants(severity::debug)) {
+        fields what{{"connection", number_}};
+        add_endpoints(what, ip::transport::tcp, got->local, got->peer);
+        log_.write(severity::debug, "connection began", what);
+    }
+    streams_->start(*std::move(got), number_,
+                    [this](const run::connection_end& end) { handle_end(end); });
+    accept_next();
+}
+
+void listen_run::handle_end(const run::connection_end& end) {
+    --active_;
+    log_end(end);
+    accept_next();
+    end_if_idle();
+}
+
+void listen_run::log_end(const run::connection_end& end) {
+    const bool ours = end.why && end.why->who != side::peer && end.why->who != side::caller;
+    const auto weight = ours ? severity::error : severity::info;
+    if (log_.wants(weight)) {
+        fields what{{"connection", end.number}};
+        add_endpoints(what, ip::transport::tcp, end.local, end.peer);
+        add_duration(what, end.lasted);
+        if (choice_.which || choice_.relay) { // a program's bytes do not come by here
+            what.push_back({"received", end.received});
+            what.push_back({"sent", end.sent});
+        }
+        if (end.exit_status) {
+            what.push_back({"process.exit.code", static_cast<std::uint64_t>(*end.exit_status)});
+        }
+        if (end.why) {
+            add_error(what, *end.why);
+        }
+        if (!end.detail.empty()) {
+            what.push_back({"detail", end.detail});
+        }
+        log_.write(weight, "connection ended", what);
+    }
+}
+
+// What is dropped is no line of its own, as whoever floods us with false sources would fill the
+// log: see log_counters().
+void listen_run::handle_datagram(const run::datagram_end& end) {
+    const auto weight = end.why ? severity::debug : severity::info;
+    if (!log_.wants(weight)) {
+        return;
+    }
+    fields what;
+    add_endpoints(what, ip::transport::udp, end.local, end.peer);
+    what.push_back({"received", std::uint64_t{end.received}});
+    what.push_back({"sent", std::uint64_t{end.sent}});
+    if (end.why) {
+        what.push_back({"reason", std::string{serve::to_text(*end.why)}});
+    }
+    if (end.failed) {
+        add_error(what, *end.failed);
+    }
+    log_.write(weight, end.why ? "query dropped" : "query served", what);
+}
+
+// ---- signals ----
+
+void listen_run::wait_for_signal() {
+    signals_.async_wait([this](error_code wrong, int number) {
+        if (!wrong) {
+            handle_signal(number);
+            wait_for_signal();
+        }
+    });
+}
+
+void listen_run::handle_signal(int number) {
+    if (number == SIGHUP) {
+        log_.write(severity::warning, "listen has no configuration to reload",
+                   {{"signal", std::string{"HUP"}}});
+    } else if (number == SIGTERM && !draining_) {
+        drain("TERM");
+    } else {
+        stop_now(number == SIGTERM ? "TERM" : "INT");
+    }
+}
+
+void listen_run::drain(std::string_view signal) {
+    draining_ = true;
+    if (datagrams_) {
+        datagrams_->stop();
+    }
+    if (relay_) {
+        relay_->drain(); // it takes who is in the queues
+    }
+    if (listener_) {
+        log_counters(); // they are gone with it
+        listener_->close();
+    }
+    // Who reads this line may count on nobody being let in any more.
+    log_.write(severity::info, "stopping when the last connection has ended",
+               {{"signal", std::string{signal}}, {"connections", connections()}});
+    end_if_idle();
+}
+
+void listen_run::stop_now(std::string_view signal) {
+    log_.write(severity::info, "stopping at once",
+               {{"signal", std::string{signal}}, {"connections", connections()}});
+    if (!draining_) {
+        draining_ = true;
+        if (datagrams_) {
+            datagrams_->stop();
+        }
+        if (listener_) {
+            listener_->close();
+        }
+    }
+    if (relay_) {
+        relay_->stop_now();
+    }
+    if (streams_) {
+        streams_->stop_now();
+    }
+    end_if_idle();
+}
+
+void listen_run::end_if_idle() {
+    if (draining_ && active_ == 0 && !(relay_ && relay_->is_running())) {
+        context_.stop();
+    }
+}
+
+// ---- counters ----
+
+void listen_run::watch_counters() {
+    every_second_.expires_after(std::chrono::seconds{1});
+    every_second_.async_wait([this](error_code wrong) {
+        if (!wrong && !draining_) {
+            log_counters();
+            watch_counters();
+        }
+    });
+}
+
+void listen_run::log_counters() {
+    const auto now = listener_->counters();
+    if (now.shed != told_.shed || now.backed_off != told_.backed_off) {
+        log_.write(severity::error, "out of descriptors or memory",
+                   {{"accept.shed", now.shed}, {"accept.backed_off", now.backed_off}});
+    }
+    if (now.aborted != told_.aborted) {
+        log_.write(severity::debug, "clients were gone before they were accepted",
+                   {{"accept.aborted", now.aborted}});
+    }
+    told_ = now;
+    if (relay_) {
+        full_ = relay_->log_counters() || full_;
+    }
+    if (std::exchange(full_, false)) {
+        log_.write(severity::warning, "full: further clients wait in the kernel's queue",
+                   {{"max_connections", std::uint64_t{limit_}}});
+    }
+    if (!datagrams_) {
+        return;
+    }
+    const auto& dropped = datagrams_->counters().dropped;
+    if (std::exchange(dropped_told_, dropped.total()) != dropped.total()) {
+        fields what;
+        for (std::size_t i = 0; i < serve::drop_reasons; ++i) {
+            const auto why = static_cast<serve::drop>(i);
+            if (dropped.of(why) != 0) {
+                what.push_back({"dropped." + std::string{serve::to_text(why)}, dropped.of(why)});
+            }
+        }
+        log_.write(severity::warning, "queries were dropped", what);
+    }
+}
+
+} // namespace portico::app

@@ -1,0 +1,56 @@
+#include "relay_flags.hpp"
+
+#include "dial_target.hpp"
+#include "duration.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace portico::app {
+
+std::size_t relay_flags::engines() const {
+    return threads != 0 ? threads : std::max(1U, std::thread::hardware_concurrency());
+}
+
+void add_relay_flags(CLI::App& verb, relay_flags& flags) {
+    verb.add_option("--to", flags.to,
+                    "relay each connection to this service; several, repeated or with commas, "
+                    "take turns")
+        ->type_name("HOST:PORT")
+        ->delimiter(',');
+    verb.add_option("--balance", flags.balance,
+                    "--to several: round-robin, least-connections or hash (of the client's "
+                    "address); default round-robin")
+        ->check(CLI::IsMember({"round-robin", "least-connections", "hash"}));
+    add_duration(verb, "--check-every", flags.check_every,
+                 "--to: connect to each target so often, to know whether it is there");
+    add_duration(verb, "--idle-limit", flags.idle_limit,
+                 "--to: reset connections on which nothing was sent for so long");
+    add_duration(verb, "--half-closed-limit", flags.half_closed_limit,
+                 "--to: the same, after one side has sent its end");
+    verb.add_option("--threads", flags.threads,
+                    "--to: how many threads move bytes; default: one for each core")
+        ->check(CLI::Range(1, 1024));
+    add_duration(verb, "--connect-timeout", flags.connect_timeout,
+                 "--to: how long to try all addresses of the target; default 30s");
+}
+
+tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags& flags) {
+    run::relay_options made;
+    for (const auto& each : flags.to) {
+        auto target = parse_dial_target(each);
+        if (!target) {
+            return tl::unexpected{"--to: " + target.error()};
+        }
+        made.targets.push_back(*std::move(target));
+    }
+    auto& settings = made.settings;
+    settings.connect_timeout = flags.connect_timeout.value_or(std::chrono::seconds{30});
+    settings.limits.idle = flags.idle_limit.value_or(duration::max());
+    settings.limits.half_closed = flags.half_closed_limit.value_or(duration::max());
+    made.balance = relay::parse_policy(flags.balance).value();
+    made.check_every = flags.check_every;
+    return made;
+}
+
+} // namespace portico::app

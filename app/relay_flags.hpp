@@ -1,0 +1,34 @@
+// The options of `portico listen` that are about a relay (--to).
+#pragma once
+
+#include "portico/run/relay.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace portico::app {
+
+// What CLI11 writes into: it must live until the parser has run, and stay where it is.
+struct relay_flags {
+    std::vector<std::string> to{};
+    std::size_t threads = 0; // 0: one for each core
+    std::string balance = "round-robin";
+    std::optional<duration> check_every{};
+    std::optional<duration> idle_limit{};
+    std::optional<duration> half_closed_limit{};
+    std::optional<duration> connect_timeout{};
+
+    [[nodiscard]] bool is_asked() const noexcept { return !to.empty(); }
+    [[nodiscard]] std::size_t engines() const;
+};
+
+void add_relay_flags(CLI::App& verb, relay_flags& flags);
+
+// The error is for a person.
+[[nodiscard]] tl::expected<run::relay_options, std::string>
+read_relay_flags(const relay_flags& flags);
+
+} // namespace portico::app

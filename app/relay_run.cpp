@@ -1,0 +1,104 @@
+#include "relay_run.hpp"
+
+#include "portico/os/spawn.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+// A sixteenth of the descriptors, as a pipe has two of them and there may be as many for a moment.
+std::size_t pipes_that_fit(std::size_t engines) {
+    return std::min<std::size_t>(256, os::descriptors_left() / 32 / engines);
+}
+
+} // namespace
+
+relay_run::relay_run(boost::asio::io_context& context, event_log& log, run::relay_options how,
+                     std::size_t engines, std::function<void()> over)
+    : context_{context}, log_{log}, how_{std::move(how)}, engines_{engines}, over_{
+                                                                                 std::move(over)} {
+    how_.settings.max_pipes = pipes_that_fit(engines_);
+}
+
+tl::expected<void, std::string> relay_run::prepare(std::function<void()> known) {
+    auto targets = run::resolve_relay_targets(context_.get_executor(), how_, std::move(known));
+    if (!targets) {
+        return tl::unexpected{std::move(targets.error())};
+    }
+    targets_ = *std::move(targets);
+    return {};
+}
+
+result<void> relay_run::start(const run::listener& sockets, std::size_t listeners,
+                              std::size_t max_connections, run::relay_group::ended tell) {
+    if (const auto trouble = targets_->trouble(); !trouble.empty()) {
+        log_.write(severity::warning, "a target cannot be found; it is asked for again in 30s",
+                   {{"detail", trouble}});
+    }
+    auto settings = how_.settings;
+    settings.max_connections = max_connections;
+    auto group = std::make_unique<run::relay_group>(context_.get_executor(), settings, targets_,
+                                                    how_.targets.size(), listeners, engines_,
+                                                    std::move(tell));
+    auto remarks = group->listen(sockets.sockets());
+    if (!remarks) {
+        return tl::unexpected{remarks.error()};
+    }
+    for (const auto& each : *remarks) {
+        log_.write(severity::info, "remark", {{"remark", each}});
+    }
+    threads_ = std::make_unique<relay_threads>(context_, std::move(group), over_);
+    return {};
+}
+
+void relay_run::drain() {
+    if (threads_) {
+        threads_->drain();
+    }
+}
+
+void relay_run::stop_now() {
+    if (threads_) {
+        threads_->stop_now();
+    }
+}
+
+std::uint64_t relay_run::connections() const {
+    return threads_ ? threads_->group().active() : 0;
+}
+
+std::size_t relay_run::connections_that_fit(std::size_t left) const {
+    const auto kept = std::min<std::size_t>(16 + 2 * engines_ * how_.settings.max_pipes, left / 2);
+    return std::max<std::size_t>(1, (left - kept) / 2);
+}
+
+bool relay_run::log_counters() {
+    if (!threads_) {
+        return false;
+    }
+    auto now = decltype(told_){};
+    for (std::size_t i = 0; i < threads_->group().size(); ++i) {
+        const auto& each = threads_->group().counters(i);
+        now.shed += each.shed.value();
+        now.accept_failed += each.accept_failed.value();
+        now.times_full += each.times_full.value();
+        now.untold += each.ends_untold.value();
+    }
+    const auto before = std::exchange(told_, now);
+    if (now.shed != before.shed) {
+        log_.write(severity::error, "out of descriptors or memory", {{"accept.shed", now.shed}});
+    }
+    if (now.accept_failed != before.accept_failed) {
+        log_.write(severity::debug, "clients were gone before they were accepted",
+                   {{"accept.aborted", now.accept_failed}});
+    }
+    if (now.untold != before.untold) {
+        log_.write(severity::warning, "connections ended that have no line of their own",
+                   {{"connections", now.untold}});
+    }
+    return now.times_full != before.times_full;
+}
+
+} // namespace portico::app
