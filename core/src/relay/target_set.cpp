@@ -28,7 +28,8 @@ void take_one(Number& from) noexcept {
 
 balancer::balancer(const balancer_settings& how, const hash_seed& seed) : how_{how}, seed_{seed} {}
 
-void balancer::handle_targets(std::span<const target_wish> wishes) {
+std::vector<std::optional<target_id>>
+balancer::handle_targets(std::span<const target_wish> wishes) {
     std::vector<std::optional<target_id>> places;
     for (const auto& wish : wishes) {
         places.push_back(named(wish.name, places));
@@ -56,6 +57,7 @@ void balancer::handle_targets(std::span<const target_wish> wishes) {
             each.standing = 0;
         }
     }
+    return places;
 }
 
 // Of those with that name the first that is not among `taken`.

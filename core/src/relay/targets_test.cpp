@@ -256,7 +256,8 @@ TEST(targets, one_that_is_taken_out_keeps_its_number_until_its_last_connection_e
     const auto joining = targets.choose(start, client(0), {});
     ASSERT_EQ(joining->id, 1U);
     const std::vector others{wish("b"), wish("c")};
-    targets.handle_targets(others);
+    const std::vector<std::optional<target_id>> b_alone{1U, std::nullopt};
+    EXPECT_EQ(targets.handle_targets(others), b_alone);
     EXPECT_EQ(targets.counts().without_place, 1U);
     EXPECT_TRUE(targets.snapshot().at(0).is_leaving);
     EXPECT_TRUE(targets.usable(start, 0).empty());
@@ -265,7 +266,8 @@ TEST(targets, one_that_is_taken_out_keeps_its_number_until_its_last_connection_e
     EXPECT_EQ(targets.snapshot().size(), 1U);
     targets.handle_closed(0);
     EXPECT_EQ(targets.counts().unknown_target, 1U);
-    targets.handle_targets(others);
+    const std::vector<std::optional<target_id>> both_ids{1U, 0U};
+    EXPECT_EQ(targets.handle_targets(others), both_ids);
     EXPECT_EQ(targets.counts().without_place, 1U);
     ASSERT_EQ(targets.snapshot().size(), 2U);
     EXPECT_EQ(targets.snapshot()[0].name, "c");

@@ -99,7 +99,8 @@ public:
     // These are the targets from now on. Those whose name was there before keep id, counts and
     // health (see handle_addresses()); those not named are not chosen any more. Of equal names
     // each is a target of its own. Beyond the capacity targets are left out, those last in order.
-    void handle_targets(std::span<const target_wish> wishes);
+    // The id of each wish; nullopt for those left out.
+    std::vector<std::optional<target_id>> handle_targets(std::span<const target_wish> wishes);
     // One target was resolved again. A way keeps its health while one of its addresses stays;
     // with only new ones it begins afresh. An id that is nobody's changes nothing.
     void handle_addresses(target_id id, std::span<const ip::any_endpoint> addresses);
