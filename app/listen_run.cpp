@@ -1,5 +1,6 @@
 #include "listen_run.hpp"
 
+#include "portico/ip/canonical.hpp"
 #include "portico/os/clock.hpp"
 #include "portico/os/spawn.hpp"
 
@@ -190,7 +191,7 @@ void listen_run::start_relay() {
     if (log_.wants(severity::info)) {
         tell = [this](const run::connection_end& end) { log_end(end); };
     }
-    const auto started = relay_->start(*listener_, wishes_.size(), limit_, std::move(tell));
+    const auto started = relay_->start(*listener_, wishes_.size(), door_, std::move(tell));
     if (!started) {
         std::cerr << "portico: listen: " << to_text(started.error()) << '\n';
         exit_code_ = exit_code(started.error().who);
@@ -207,11 +208,14 @@ std::uint64_t listen_run::connections() const {
 void listen_run::set_limit() {
     const auto left = os::descriptors_left();
     const auto fit = relay_ ? relay_->connections_that_fit(left) : connections_that_fit(left);
-    limit_ = std::min(asked_.max_connections, fit);
-    if (limit_ < asked_.max_connections) {
+    auto how = choice_.door;
+    how.max_connections = std::min(how.max_connections, fit);
+    door_ = std::make_shared<run::admission>(how);
+    at_door_ = door_->join([] {});
+    if (how.max_connections < choice_.door.max_connections) {
         log_.write(
             severity::warning, "fewer connections than --max-connections fit",
-            {{"max_connections", std::uint64_t{limit_}},
+            {{"max_connections", std::uint64_t{how.max_connections}},
              {"hint", std::string{"raise the limit of open files: ulimit -n, LimitNOFILE="}}});
     }
 }
@@ -220,7 +224,7 @@ void listen_run::accept_next() {
     if (draining_ || accepting_) {
         return;
     }
-    if (active_ >= limit_) {
+    if (!door_->has_room(at_door_)) {
         full_ = true;
         return;
     }
@@ -233,8 +237,13 @@ void listen_run::handle_accepted(result<run::accepted> got) {
     if (!got) {
         return; // the listener is closed
     }
-    ++active_;
     ++number_;
+    if (!let_in(*got)) {
+        static_cast<void>(os::set_linger_reset(got->socket.raw()));
+        got->socket.reset();
+        return accept_next();
+    }
+    ++active_;
     if (log_.wants(severity::debug)) {
         fields what{{"connection", number_}};
         add_endpoints(what, ip::transport::tcp, got->local, got->peer);
@@ -245,8 +254,32 @@ void listen_run::handle_accepted(result<run::accepted> got) {
     accept_next();
 }
 
+// False: it has been logged.
+bool listen_run::let_in(const run::accepted& who) {
+    run::connection_end end;
+    const bool is_taken = door_->take_place(at_door_) == run::admission::room::taken;
+    if (!is_taken) {
+        end.detail = "full: as many connections are open as may be";
+    } else if (auto no = door_->refuse(os::now(), ip::canonical(who.peer))) {
+        door_->give_back(at_door_);
+        end.detail = std::string{to_text(no->why)} + ": " + no->text;
+    } else {
+        return true;
+    }
+    end.number = number_;
+    end.local = who.local;
+    end.peer = who.peer;
+    end.why = error{{EACCES, std::system_category()}, operation::accept, side::peer, who.peer};
+    log_end(end);
+    return false;
+}
+
 void listen_run::handle_end(const run::connection_end& end) {
     --active_;
+    if (!door_->asks_nothing()) {
+        door_->forget(ip::canonical(end.peer));
+    }
+    door_->give_back(at_door_);
     log_end(end);
     accept_next();
     end_if_idle();
@@ -391,7 +424,7 @@ void listen_run::log_counters() {
     }
     if (std::exchange(full_, false)) {
         log_.write(severity::warning, "full: further clients wait in the kernel's queue",
-                   {{"max_connections", std::uint64_t{limit_}}});
+                   {{"max_connections", std::uint64_t{door_->settings().max_connections}}});
     }
     if (!datagrams_) {
         return;

@@ -1,6 +1,7 @@
 // `portico listen`, from the wishes to the end of the last connection.
 #pragma once
 
+#include "admission_flags.hpp"
 #include "log.hpp"
 #include "relay_flags.hpp"
 #include "relay_run.hpp"
@@ -44,8 +45,8 @@ struct listen_options {
     wish_options where;
     std::array<bool, builtin_flags.size()> chosen{};
     relay_flags relay;
+    admission_flags door;
     std::vector<std::string> program;
-    std::size_t max_connections = 1000;
     std::uint64_t chargen_limit = run::builtin_options{}.chargen_limit;
     std::optional<duration> timeout;
     std::optional<duration> dead_after;
@@ -63,6 +64,7 @@ struct service_choice {
     std::optional<serve::builtin> which; // else `relay` or `program`
     std::optional<run::relay_options> relay;
     run::program_options program;
+    run::admission_settings door;
 };
 
 // One start, from the wishes to the end of the last connection.
@@ -83,6 +85,7 @@ private:
     [[nodiscard]] std::uint64_t connections() const;
     void accept_next();
     void handle_accepted(result<run::accepted> got);
+    [[nodiscard]] bool let_in(const run::accepted& who);
     void handle_end(const run::connection_end& end);
     void log_end(const run::connection_end& end);
     void handle_datagram(const run::datagram_end& end);
@@ -105,8 +108,9 @@ private:
     std::unique_ptr<run::stream_service> streams_;
     std::unique_ptr<run::datagram_service> datagrams_;
     std::unique_ptr<relay_run> relay_;
+    std::shared_ptr<run::admission> door_;
+    std::size_t at_door_ = 0; // our number there
     std::size_t active_ = 0;
-    std::size_t limit_ = 0; // of active_
     std::uint64_t number_ = 0;
     bool has_streams_ = false;
     bool accepting_ = false;

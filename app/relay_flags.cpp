@@ -33,7 +33,36 @@ void add_relay_flags(CLI::App& verb, relay_flags& flags) {
         ->check(CLI::Range(1, 1024));
     add_duration(verb, "--connect-timeout", flags.connect_timeout,
                  "--to: how long to try all addresses of the target; default 30s");
+    verb.add_option("--proxy-in", flags.proxy_in,
+                    "--to: clients from these blocks begin with a PROXY header, which says who "
+                    "they are; all others are refused")
+        ->type_name("PREFIX")
+        ->delimiter(',');
+    add_duration(verb, "--proxy-in-timeout", flags.proxy_in_timeout,
+                 "--to: how long the header may take; default 5s");
+    verb.add_option("--proxy-out", flags.proxy_out,
+                    "--to: tell the target who the client is, by a PROXY header: v1 or v2")
+        ->check(CLI::IsMember({"v1", "v2"}));
 }
+
+namespace {
+
+tl::expected<run::proxy_in, std::string> read_proxy_in(const relay_flags& flags) {
+    run::proxy_in made;
+    for (const auto& each : flags.proxy_in) {
+        const auto block = ip::parse_prefix(each);
+        if (!block) {
+            const auto& wrong = block.error();
+            return tl::unexpected{"--proxy-in: '" + each + "': " + wrong.what +
+                                  (wrong.hint.empty() ? "" : "; " + wrong.hint)};
+        }
+        made.trusted.push_back(*block);
+    }
+    made.patience = flags.proxy_in_timeout.value_or(made.patience);
+    return made;
+}
+
+} // namespace
 
 tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags& flags) {
     run::relay_options made;
@@ -48,6 +77,17 @@ tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags
     settings.connect_timeout = flags.connect_timeout.value_or(std::chrono::seconds{30});
     settings.limits.idle = flags.idle_limit.value_or(duration::max());
     settings.limits.half_closed = flags.half_closed_limit.value_or(duration::max());
+    if (!flags.proxy_in.empty()) {
+        auto headers = read_proxy_in(flags);
+        if (!headers) {
+            return tl::unexpected{headers.error()};
+        }
+        settings.headers_in = *std::move(headers);
+    }
+    if (!flags.proxy_out.empty()) {
+        settings.headers_out =
+            flags.proxy_out == "v1" ? wire::proxy_version::v1 : wire::proxy_version::v2;
+    }
     made.balance = relay::parse_policy(flags.balance).value();
     made.check_every = flags.check_every;
     return made;

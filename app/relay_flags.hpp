@@ -20,6 +20,9 @@ struct relay_flags {
     std::optional<duration> idle_limit{};
     std::optional<duration> half_closed_limit{};
     std::optional<duration> connect_timeout{};
+    std::vector<std::string> proxy_in{};
+    std::optional<duration> proxy_in_timeout{};
+    std::string proxy_out{};
 
     [[nodiscard]] bool is_asked() const noexcept { return !to.empty(); }
     [[nodiscard]] std::size_t engines() const;

@@ -25,7 +25,8 @@ public:
     [[nodiscard]] tl::expected<void, std::string> prepare(std::function<void()> known);
     // From now on it accepts from these sockets. `listeners`: how many wishes there are.
     [[nodiscard]] result<void> start(const run::listener& sockets, std::size_t listeners,
-                                     std::size_t max_connections, run::relay_group::ended tell);
+                                     std::shared_ptr<run::admission> door,
+                                     run::relay_group::ended tell);
     void drain();
     void stop_now();
 

@@ -139,7 +139,12 @@ int run_listen(const listen_options& asked) {
     if (!wishes || !fits_transport(asked, *wishes) || !dead_after_fits(asked)) {
         return exit_code(side::caller);
     }
-    auto choice = read_service(asked);
+    auto choice = read_service(asked).and_then([&](service_choice made) {
+        return read_admission_flags(asked.door).map([&](run::admission_settings door) {
+            made.door = std::move(door);
+            return std::move(made);
+        });
+    });
     if (!choice) {
         std::cerr << "portico: listen: " << choice.error()
                   << (choice.error().ends_with('\n') ? "" : "\n");
@@ -157,9 +162,7 @@ void add_listen(CLI::App& command, invocation& call) {
         verb->add_flag(builtin_flags[i].name, asked->chosen[i], builtin_flags[i].description);
     }
     add_relay_flags(*verb, asked->relay);
-    verb->add_option("--max-connections", asked->max_connections,
-                     "while there are so many, further clients wait; default 1000")
-        ->check(CLI::Range(1, 1'000'000));
+    add_admission_flags(*verb, asked->door);
     verb->add_option("--chargen-limit", asked->chargen_limit,
                      "bytes of one connection of --chargen; default 1048576")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 50));

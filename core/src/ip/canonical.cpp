@@ -84,6 +84,11 @@ endpoint canonical(const endpoint& which, std::span<const prefix> nat64) noexcep
     return {canonical(which.address, nat64), which.port};
 }
 
+any_endpoint canonical(const any_endpoint& which, std::span<const prefix> nat64) {
+    const auto* at = std::get_if<endpoint>(&which);
+    return at != nullptr ? any_endpoint{canonical(*at, nat64)} : which;
+}
+
 const prefix& nat64_well_known() noexcept {
     static constexpr prefix well_known = *prefix::make(address::v6({0x00, 0x64, 0xff, 0x9b}), 96);
     return well_known;

@@ -47,6 +47,17 @@ std::string title_of(const dial_request& request) {
     return (bare_v6 ? "[" + request.host + "]" : request.host) + ":" + request.port;
 }
 
+tl::expected<void, bad_request> choose_families(const dial_request& request, dial_target& target) {
+    const auto only = request.from ? std::optional{request.from->address.family()} : request.only;
+    if (request.from && request.only && *request.only != *only) {
+        return refuse("the local address " + ip::to_text(request.from->address) +
+                      " is not of the only family that may be used");
+    }
+    target.wants_v4 = !only || *only == ip::family::v4;
+    target.wants_v6 = !only || *only == ip::family::v6;
+    return {};
+}
+
 // A literal address is of one family, and may need a zone.
 tl::expected<void, bad_request> read_host(const dial_request& request, dial_target& target) {
     auto literal = ip::parse_address(target.host);
@@ -128,19 +139,42 @@ tl::expected<dial_target, bad_request> read_request(const dial_request& request)
     target.title = title_of(request);
     target.host = request.host;
     target.port = *port;
-    const auto only = request.from ? std::optional{request.from->address.family()} : request.only;
-    if (request.from && request.only && *request.only != *only) {
-        return refuse("the local address " + ip::to_text(request.from->address) +
-                      " is not of the only family that may be used");
+    if (auto done = choose_families(request, target); !done) {
+        return tl::unexpected{done.error()};
     }
-    target.wants_v4 = !only || *only == ip::family::v4;
-    target.wants_v6 = !only || *only == ip::family::v6;
     if (!request.via.empty()) {
         if (auto done = read_proxy(request, target); !done) {
             return tl::unexpected{done.error()};
         }
     }
     if (auto done = read_host(request, target); !done) {
+        return tl::unexpected{done.error()};
+    }
+    return target;
+}
+
+tl::expected<dial_target, bad_request> read_relay_target(const dial_request& request) {
+    constexpr std::string_view mark = "srv:";
+    if (!request.host.starts_with(mark)) {
+        return read_request(request);
+    }
+    const auto name = ip::parse_srv_name(std::string_view{request.host}.substr(mark.size()));
+    if (!name) {
+        return refuse(request.host + ": " + name.error().what +
+                      (name.error().hint.empty() ? "" : "; " + name.error().hint));
+    }
+    if (name->over != request.over) {
+        return refuse(request.host + ": these targets are reached over " +
+                      std::string{ip::to_text(name->over)} + ", and this relay carries " +
+                      std::string{ip::to_text(request.over)});
+    }
+    if (!request.via.empty()) {
+        return refuse(request.host + ": several targets cannot go through a proxy");
+    }
+    dial_target target;
+    target.title = std::string{mark} + name->text;
+    target.service = *name;
+    if (auto done = choose_families(request, target); !done) {
         return tl::unexpected{done.error()};
     }
     return target;

@@ -89,9 +89,10 @@ void relay_engine::loop::pause_listening(listening& which, instant until) {
 
 // After a pause, or when there is room again.
 void relay_engine::loop::resume_listening() {
-    if (!accepting_ || is_full()) {
+    if (!accepting_ || (waits_for_room_ && !door_->has_room(number_at_door_))) {
         return;
     }
+    waits_for_room_ = false;
     for (auto& each : listening_) {
         if (each.paused && *each.paused <= now_) {
             each.paused.reset();
@@ -102,8 +103,10 @@ void relay_engine::loop::resume_listening() {
 
 void relay_engine::loop::accept_from(listening& from) {
     for (unsigned i = 0; i < accepts_per_turn; ++i) {
-        if (is_full()) {
+        const auto room = door_->take_place(number_at_door_);
+        if (room == admission::room::wait) {
             counters_->times_full.add();
+            waits_for_room_ = true;
             for (auto& each : listening_) {
                 unwatch_listening(each); // the queue is theirs to wait in
             }
@@ -113,8 +116,17 @@ void relay_engine::loop::accept_from(listening& from) {
         const int got = calls::accept(from.socket.raw(), peer);
         if (got >= 0) {
             from.policy.handle_accepted();
-            begin_joining(make_connection(got, peer, from.family, from.wish));
+            auto& c = make_connection(got, peer, from.family, from.wish);
+            c.has_place = room == admission::room::taken;
+            if (c.has_place) {
+                greet(c);
+            } else {
+                turn_away(c, relay_end::full, "as many connections are open as may be");
+            }
             continue;
+        }
+        if (room == admission::room::taken) {
+            door_->give_back(number_at_door_);
         }
         const auto decided = from.policy.handle_failure({-got, std::system_category()},
                                                         static_cast<bool>(spare_), now_);
@@ -175,7 +187,7 @@ void relay_engine::loop::close_listening() {
             if (got < 0) {
                 break;
             }
-            begin_joining(make_connection(got, peer, each.family, each.wish));
+            greet(make_connection(got, peer, each.family, each.wish));
         }
         unwatch_listening(each);
     }

@@ -60,13 +60,12 @@ private:
 
 relay_group::relay_group(const asio::any_io_executor& executor, const relay_settings& settings,
                          std::shared_ptr<relay_targets> targets, std::size_t target_count,
-                         std::size_t listeners, std::size_t engines, ended tell) {
+                         std::shared_ptr<admission> door, std::size_t listeners,
+                         std::size_t engines, ended tell) {
     if (tell) {
         teller_ = std::make_shared<teller>(executor, std::move(tell));
     }
-    auto how = settings;
-    how.max_connections = (settings.max_connections + engines - 1) / engines;
-    const auto shared = std::make_shared<const relay_settings>(std::move(how));
+    const auto shared = std::make_shared<const relay_settings>(settings);
     for (std::size_t i = 0; i < engines; ++i) {
         auto made = std::make_unique<member>();
         made->counters = std::make_shared<relay_counters>(listeners, target_count);
@@ -81,8 +80,8 @@ relay_group::relay_group(const asio::any_io_executor& executor, const relay_sett
                 }
             };
         }
-        made->engine =
-            std::make_unique<relay_engine>(shared, targets, made->counters, std::move(on_end));
+        made->engine = std::make_unique<relay_engine>(shared, targets, door, made->counters,
+                                                      std::move(on_end));
         members_.push_back(std::move(made));
     }
 }

@@ -2,7 +2,6 @@
 // directly; several addresses are raced (RFC 8305). When none answers the next target is tried,
 // and the client sees nothing of it.
 
-#include "portico/ip/canonical.hpp"
 #include "relay/loop.hpp"
 
 #include <algorithm>
@@ -13,14 +12,6 @@ namespace {
 
 constexpr std::uint32_t watched_events = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr std::size_t most_places = tag::last_attempt - tag::first_attempt;
-
-ip::any_endpoint canonical_name(const calls::peer_name& peer) {
-    auto at = peer.endpoint();
-    if (auto* where = std::get_if<ip::endpoint>(&at)) {
-        *where = ip::canonical(*where);
-    }
-    return at;
-}
 
 relay_family counted_family(const ip::any_endpoint& at) {
     const auto* where = std::get_if<ip::endpoint>(&at);
@@ -57,12 +48,9 @@ std::uint16_t place_of(const std::vector<target_place>& places, const ip::endpoi
 
 } // namespace
 
-void relay_engine::loop::begin_joining(connection& c, std::vector<std::byte> from_client) {
-    c.joining = std::make_unique<joining_state>();
-    c.joining->from_client = std::move(from_client);
-    if (!watch(c, relay::end::client, tag::client)) {
-        return finish(c, relay_end::no_memory, true, true);
-    }
+// `c.joining` is there, and the client is watched.
+void relay_engine::loop::begin_joining(connection& c) {
+    c.stage = phase::joining;
     try_next_target(c);
 }
 
@@ -70,7 +58,7 @@ void relay_engine::loop::try_next_target(connection& c) {
     auto& joining = *c.joining;
     for (;;) {
         give_up_choice(c);
-        auto chosen = targets_->choose(now_, canonical_name(c.peer), joining.tried);
+        auto chosen = targets_->choose(now_, client_of(c), joining.tried);
         if (!chosen) {
             return finish(c, relay_end::no_target, true, true);
         }
@@ -303,7 +291,7 @@ void relay_engine::loop::join(connection& c, std::uint32_t id, bool readable) {
         std::chrono::duration_cast<std::chrono::microseconds>(now_ - started).count()));
     c.stage = phase::joined;
     c.streams = relay::streams{settings_->limits, now_};
-    const bool held = hold_early(c, relay::end::client, joining.from_client);
+    const bool held = send_header(c) && hold_early(c, relay::end::client, joining.from_client);
     if (joining.story.empty()) {
         c.joining.reset(); // else it is told at the end
     }

@@ -70,19 +70,21 @@ std::string_view to_text(relay_end why) noexcept {
 }
 
 relay_engine::loop::loop(std::shared_ptr<const relay_settings> settings,
-                         std::shared_ptr<relay_targets> targets,
+                         std::shared_ptr<relay_targets> targets, std::shared_ptr<admission> door,
                          std::shared_ptr<relay_counters> counters, ended tell)
-    : settings_{std::move(settings)}, targets_{std::move(targets)}, counters_{std::move(counters)},
-      tell_{std::move(tell)}, epoll_{calls::epoll()}, wakeup_{::eventfd(0, EFD_CLOEXEC |
-                                                                               EFD_NONBLOCK)},
+    : settings_{std::move(settings)}, targets_{std::move(targets)}, door_{std::move(door)},
+      counters_{std::move(counters)}, tell_{std::move(tell)}, epoll_{calls::epoll()},
+      wakeup_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
       spare_{::open("/dev/null", O_RDONLY | O_CLOEXEC)}, now_{os::now()}, events_(events_at_once),
       scratch_(std::max<std::size_t>(settings_->buffer, 1)), wheel_{now_},
       buffers_{scratch_.size(), std::max<std::size_t>(settings_->max_buffers, 1)},
       pipes_{settings_->max_pipes} {
     calls::watch(epoll_.raw(), wakeup_.raw(), EPOLLIN, tag::make(tag::work, 0, 0));
+    number_at_door_ = door_->join([this] { wake(); });
 }
 
 relay_engine::loop::~loop() {
+    door_->leave(number_at_door_);
     for (const auto& each : pairs_) { // nobody has looked at them yet
         for (const auto* side : {&each.client, &each.target}) {
             static_cast<void>(os::set_linger_reset(side->raw()));
@@ -101,6 +103,7 @@ relay_engine::loop::~loop() {
             if (each.has_target) {
                 targets_->handle_closed(each.target);
             }
+            leave_door(each);
         }
     }
 }
@@ -178,6 +181,8 @@ void relay_engine::loop::handle_event(const epoll_event& event) {
         if (of_client || what == c->target_what) {
             handle_joined(*c, of_client ? relay::end::client : relay::end::target, event.events);
         }
+    } else if (c->stage == phase::header) {
+        read_header(*c);
     } else if (c->stage == phase::joining) {
         if (what == tag::client) {
             handle_client_while_joining(*c, event.events);
@@ -191,6 +196,11 @@ void relay_engine::loop::handle_due(connection& c) {
     switch (c.stage) {
     case phase::unused:
         return;
+    case phase::header:
+        if (c.began + settings_->headers_in->patience <= now_) {
+            return turn_away(c, relay_end::header_late, "the PROXY header did not come");
+        }
+        return wheel_.set_at_latest(c, deadline::after(c.began, settings_->headers_in->patience));
     case phase::joining:
         if (c.joining->race) {
             c.joining->race->handle_deadline(now_);
@@ -284,12 +294,16 @@ void relay_engine::loop::adopt(relay_pair pair) {
         return finish(c, relay_end::stopped, true, true);
     }
     if (!pair.target) {
-        return begin_joining(c, std::move(pair.from_client));
+        c.joining = std::make_unique<joining_state>();
+        c.joining->from_client = std::move(pair.from_client);
+        return watch(c, relay::end::client, tag::client)
+                   ? begin_joining(c)
+                   : finish(c, relay_end::no_memory, true, true);
     }
     c.at(relay::end::target).socket = std::move(pair.target).release();
     c.target_what = static_cast<std::uint8_t>(tag::first_attempt);
     c.stage = phase::joined;
-    if (!hold_early(c, relay::end::client, pair.from_client) ||
+    if (!send_header(c) || !hold_early(c, relay::end::client, pair.from_client) ||
         !hold_early(c, relay::end::target, pair.from_target) ||
         !watch(c, relay::end::client, tag::client) ||
         !watch(c, relay::end::target, c.target_what)) {
@@ -318,6 +332,17 @@ bool relay_engine::loop::hold_early(connection& c, relay::end from,
     hold(c, from, early);
     c.streams.handle_held(from, static_cast<std::uint32_t>(early.size()));
     return true;
+}
+
+// What the target is told first. A new socket has room for it.
+bool relay_engine::loop::send_header(connection& c) {
+    if (!settings_->headers_out) {
+        return true;
+    }
+    const auto header = header_for(c);
+    const auto sent = calls::send(c.at(relay::end::target).socket, header);
+    c.failure = sent < 0 ? static_cast<int>(-sent) : c.failure;
+    return sent == static_cast<ssize_t>(header.size());
 }
 
 // ---- connections ----
@@ -379,8 +404,10 @@ void relay_engine::loop::finish(connection& c, relay_end why, bool reset_client,
     if (std::exchange(c.has_target, false)) {
         targets_->handle_closed(c.target);
     }
+    leave_door(c);
     wheel_.cancel(c);
     c.joining.reset();
+    c.said.reset();
     c.places.reset();
     c.stage = phase::unused;
     c.is_ready = false;
@@ -392,11 +419,20 @@ void relay_engine::loop::finish(connection& c, relay_end why, bool reset_client,
     --active_;
 }
 
+void relay_engine::loop::leave_door(connection& c) {
+    if (std::exchange(c.is_admitted, false)) {
+        door_->forget(client_of(c));
+    }
+    if (std::exchange(c.has_place, false)) {
+        door_->give_back(number_at_door_);
+    }
+}
+
 void relay_engine::loop::tell_end(connection& c, relay_end why) {
     connection_end told;
     told.number = c.number;
     told.local = os::getsockname(c.at(relay::end::client).socket).value_or(ip::any_endpoint{});
-    told.peer = c.peer.endpoint();
+    told.peer = client_of(c);
     told.received = c.streams.received(relay::end::client);
     told.sent = c.streams.sent(relay::end::client);
     told.lasted = now_ - c.began;
@@ -421,10 +457,10 @@ void relay_engine::loop::tell_end(connection& c, relay_end why) {
 // ---- the engine ----
 
 relay_engine::relay_engine(std::shared_ptr<const relay_settings> settings,
-                           std::shared_ptr<relay_targets> targets,
+                           std::shared_ptr<relay_targets> targets, std::shared_ptr<admission> door,
                            std::shared_ptr<relay_counters> counters, ended tell)
-    : loop_{std::make_unique<loop>(std::move(settings), std::move(targets), std::move(counters),
-                                   std::move(tell))} {}
+    : loop_{std::make_unique<loop>(std::move(settings), std::move(targets), std::move(door),
+                                   std::move(counters), std::move(tell))} {}
 relay_engine::~relay_engine() = default;
 
 result<void> relay_engine::ready() const {

@@ -2,6 +2,7 @@
 //
 //   loop.cpp     turns: events, work from other threads, deadlines; the end of connections
 //   accepting.cpp  listening sockets
+//   greeting.cpp from the accepted client to the admitted one: PROXY header, rules, limits
 //   joining.cpp  from the accepted client to the connected target
 //   moving.cpp   bytes
 #pragma once
@@ -22,6 +23,7 @@ namespace portico::run {
 
 enum class phase : std::uint8_t {
     unused,
+    header,    // its PROXY header is being read
     joining,   // its target is being connected
     joined,    // bytes are moved
     lingering, // the last bytes are on their way; then it is reset
@@ -55,13 +57,16 @@ struct joining_state {
     instant began;                        // of this target
     std::string story;                    // every attempt that failed
     error why{};                          // the last one
-    std::vector<std::byte> from_client{}; // what was read before
+    std::vector<std::byte> from_client{}; // what was read before, a PROXY header first
 };
 
 struct connection : relay::deadline_wheel::node {
     connection(const relay::limits& limits, instant at) : streams{limits, at}, began{at} {}
 
     [[nodiscard]] end_state& at(relay::end which) noexcept {
+        return ends[static_cast<std::size_t>(which)];
+    }
+    [[nodiscard]] const end_state& at(relay::end which) const noexcept {
         return ends[static_cast<std::size_t>(which)];
     }
     [[nodiscard]] flow_state& from(relay::end which) noexcept {
@@ -73,6 +78,7 @@ struct connection : relay::deadline_wheel::node {
     std::array<flow_state, 2> flows; // by their source
     std::unique_ptr<joining_state> joining{};
     std::shared_ptr<const std::vector<target_place>> places{}; // of its target
+    std::unique_ptr<wire::proxy_header> said{}; // who the client is, if that was said
     calls::peer_name peer;
     std::uint32_t index = 0;
     std::uint32_t generation = 0;
@@ -84,6 +90,8 @@ struct connection : relay::deadline_wheel::node {
     bool is_ready = false;        // in the queue of those with more to do
     bool is_starved = false;      // in the queue of those that wait for a buffer
     bool has_target = false;      // counted as one of its connections
+    bool has_place = false;       // of the door
+    bool is_admitted = false;     // by the door
     std::uint8_t target_what = 0; // of its tag
     std::uint16_t place = 0;      // of `places`: where it is connected to
     int failure = 0;              // errno
@@ -105,7 +113,7 @@ struct listening {
 class relay_engine::loop {
 public:
     loop(std::shared_ptr<const relay_settings> settings, std::shared_ptr<relay_targets> targets,
-         std::shared_ptr<relay_counters> counters, ended tell);
+         std::shared_ptr<admission> door, std::shared_ptr<relay_counters> counters, ended tell);
     loop(const loop&) = delete;
     loop& operator=(const loop&) = delete;
     ~loop();
@@ -128,6 +136,7 @@ private:
     void handle_order(order what);
     void adopt(relay_pair pair);
     [[nodiscard]] bool hold_early(connection& c, relay::end from, std::span<const std::byte> early);
+    [[nodiscard]] bool send_header(connection& c);
     [[nodiscard]] bool watch(connection& c, relay::end which, std::uint64_t what);
     void handle_due(connection& c);
     void wake() noexcept;
@@ -137,6 +146,7 @@ private:
     // Closes both sides and tells how it went.
     void finish(connection& c, relay_end why, bool reset_client, bool reset_target);
     void tell_end(connection& c, relay_end why);
+    void leave_door(connection& c);
     [[nodiscard]] relay_flow_counters& count(const connection& c) noexcept {
         return counters_->flows[c.wish][static_cast<std::size_t>(c.family)];
     }
@@ -150,10 +160,19 @@ private:
     bool shed(listening& from);
     void begin_drain();
     void close_listening();
-    [[nodiscard]] bool is_full() const noexcept { return active_ >= settings_->max_connections; }
+
+    // ---- greeting.cpp ----
+    void greet(connection& c);
+    void read_header(connection& c);
+    void handle_header(connection& c, wire::proxy_header_complete got);
+    void refuse_header(connection& c, wire::proxy_header_refusal why, std::string text);
+    void admit(connection& c);
+    void turn_away(connection& c, relay_end why, std::string text);
+    [[nodiscard]] ip::any_endpoint client_of(const connection& c) const;
+    [[nodiscard]] std::vector<std::byte> header_for(const connection& c) const;
 
     // ---- joining.cpp ----
-    void begin_joining(connection& c, std::vector<std::byte> from_client = {});
+    void begin_joining(connection& c);
     void try_next_target(connection& c);
     void begin_race(connection& c);
     void pump_race(connection& c);
@@ -186,6 +205,7 @@ private:
 
     const std::shared_ptr<const relay_settings> settings_;
     const std::shared_ptr<relay_targets> targets_;
+    const std::shared_ptr<admission> door_;
     const std::shared_ptr<relay_counters> counters_;
     const ended tell_;
 
@@ -205,6 +225,8 @@ private:
     std::deque<connection*> starved_;
     std::deque<listening> listening_;
     std::size_t active_ = 0;
+    std::size_t number_at_door_ = 0;
+    bool waits_for_room_ = false;
     std::uint64_t number_ = 0;
     bool accepting_ = true;
     bool stopped_ = false;

@@ -57,6 +57,7 @@ nested_relay::nested_relay(const asio::any_io_executor& executor, const relay_op
     }
     engine_ = std::make_unique<relay_engine>(
         std::make_shared<const relay_settings>(how.settings), targets_,
+        std::make_shared<admission>(admission_settings{}), // it accepts nothing itself
         std::make_shared<relay_counters>(1, how.targets.size()),
         [this](connection_end end) { handle_end(std::move(end)); });
     error_code wrong;

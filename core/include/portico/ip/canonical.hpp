@@ -1,7 +1,7 @@
 // The one address that stands for a client, whichever way it came in.
 #pragma once
 
-#include "portico/ip/endpoint.hpp"
+#include "portico/ip/any_endpoint.hpp"
 #include "portico/ip/prefix.hpp"
 
 #include <optional>
@@ -17,6 +17,8 @@ namespace portico::ip {
 [[nodiscard]] address canonical(const address& which, std::span<const prefix> nat64 = {}) noexcept;
 [[nodiscard]] endpoint canonical(const endpoint& which,
                                  std::span<const prefix> nat64 = {}) noexcept;
+// UNIX names are what they are.
+[[nodiscard]] any_endpoint canonical(const any_endpoint& which, std::span<const prefix> nat64 = {});
 
 // 64:ff9b::/96, the well-known prefix of RFC 6052 section 2.1.
 [[nodiscard]] const prefix& nat64_well_known() noexcept;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "portico/base/instant.hpp"
+#include "portico/wire/proxy_header.hpp"
 
 #include <array>
 #include <atomic>
@@ -87,6 +88,7 @@ struct relay_counters {
     std::vector<relay_target_counters> targets;
     tally accept_failed;
     tally shed;
+    std::array<tally, wire::proxy_header_refusals> bad_headers; // by reason
     tally times_full;    // times that the limit of connections was reached
     tally buffers_short; // times that reading had to wait for a buffer
     tally ends_untold;   // ends that were not told, as the teller's queue was full

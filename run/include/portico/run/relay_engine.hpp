@@ -1,11 +1,14 @@
 // Moving bytes between clients and targets: one engine a thread, with an epoll loop of its own.
 #pragma once
 
+#include "portico/ip/prefix.hpp"
 #include "portico/os/fd.hpp"
 #include "portico/relay/streams.hpp"
+#include "portico/run/admission.hpp"
 #include "portico/run/relay_counters.hpp"
 #include "portico/run/relay_targets.hpp"
 #include "portico/run/service.hpp"
+#include "portico/wire/proxy_header.hpp"
 
 #include <cstddef>
 #include <functional>
@@ -14,6 +17,16 @@
 #include <string>
 
 namespace portico::run {
+
+// Connections that begin with a PROXY header (see wire/proxy_header.hpp), which says who the client
+// is. LOCAL, UNKNOWN and UNSPEC mean the peer itself.
+struct proxy_in {
+    // A connection from one of these has to begin with a header, and any other one is refused. Of
+    // UNIX sockets the permissions say who is trusted.
+    std::vector<ip::prefix> trusted{};
+    duration patience = std::chrono::seconds{5};     // for the whole header
+    std::size_t max_v2 = wire::default_max_proxy_v2; // bytes
+};
 
 // How one relay service treats its connections. The same for all its engines.
 struct relay_settings {
@@ -26,10 +39,13 @@ struct relay_settings {
     std::string interface {};                         // SO_BINDTODEVICE for them
     bool no_delay = true;                             // TCP_NODELAY on both sides
     std::optional<std::chrono::seconds> dead_after{}; // see os::set_dead_after(); targets' side
-    std::size_t buffer = 64 << 10;      // bytes of a buffer, and what is read at once; at least 1
-    std::size_t max_buffers = 1024;     // of each engine: when all are lent, reading waits
-    std::size_t max_pipes = 256;        // of each engine, for splice(2); 0: bytes are copied
-    std::size_t max_connections = 1000; // of each engine; further clients wait in the queue
+    std::size_t buffer = 64 << 10;  // bytes of a buffer, and what is read at once; at least 1
+    std::size_t max_buffers = 1024; // of each engine: when all are lent, reading waits
+    std::size_t max_pipes = 256;    // of each engine, for splice(2); 0: bytes are copied
+    std::optional<proxy_in> headers_in{};
+    // What every target is told of its client before the client's bytes. TLVs that came with the
+    // client go on with it (version 2), and its CRC32C is made anew.
+    std::optional<wire::proxy_version> headers_out{};
 };
 
 // A client that somebody else has accepted, and perhaps its target, connected.
@@ -57,11 +73,11 @@ class relay_engine {
 public:
     using ended = std::function<void(connection_end)>;
 
-    // `targets` and `settings` are shared with the other engines of the service. `number` is this
-    // engine's among them, for the numbers of connections. `tell` may be empty.
+    // All but the counters are shared with the other engines of the service. `door` is asked only
+    // about clients that the engine accepts itself. `tell` may be empty.
     relay_engine(std::shared_ptr<const relay_settings> settings,
-                 std::shared_ptr<relay_targets> targets, std::shared_ptr<relay_counters> counters,
-                 ended tell);
+                 std::shared_ptr<relay_targets> targets, std::shared_ptr<admission> door,
+                 std::shared_ptr<relay_counters> counters, ended tell);
     relay_engine(const relay_engine&) = delete;
     relay_engine& operator=(const relay_engine&) = delete;
     // Closes everything; `ended` is not called.

@@ -26,15 +26,16 @@ public:
     // `tell` may be empty. `listeners`: how many wishes there are.
     relay_group(const asio::any_io_executor& executor, const relay_settings& settings,
                 std::shared_ptr<relay_targets> targets, std::size_t target_count,
-                std::size_t listeners, std::size_t engines, ended tell);
+                std::shared_ptr<admission> door, std::size_t listeners, std::size_t engines,
+                ended tell);
     relay_group(const relay_group&) = delete;
     relay_group& operator=(const relay_group&) = delete;
     // Precondition: no engine is running any more.
     ~relay_group();
 
     // Lets every engine accept from these sockets; their owner keeps them open and does not accept.
-    // With several engines each gets a socket of its own at the same address (SO_REUSEPORT), and
-    // one more, which does not listen, keeps others from joining in. Where that cannot be had
+    // With several engines each gets a socket of its own at the same address (SO_REUSEPORT). Where
+    // that cannot be had
     // (UNIX and inherited sockets) all share the one there is. Remarks say what was done instead.
     [[nodiscard]] result<std::vector<std::string>> listen(std::span<const bound_socket> sockets);
 
