@@ -15,4 +15,8 @@ namespace portico::app {
 [[nodiscard]] tl::expected<run::dial_request, std::string>
 parse_dial_target(std::string_view text, ip::transport over = ip::transport::tcp);
 
+// The same for a target of a relay, which may be "srv:_name._tcp.domain" as well.
+[[nodiscard]] tl::expected<run::dial_request, std::string>
+parse_relay_target(std::string_view text, ip::transport over = ip::transport::tcp);
+
 } // namespace portico::app

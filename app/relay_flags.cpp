@@ -67,7 +67,7 @@ tl::expected<run::proxy_in, std::string> read_proxy_in(const relay_flags& flags)
 tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags& flags) {
     run::relay_options made;
     for (const auto& each : flags.to) {
-        auto target = parse_dial_target(each);
+        auto target = parse_relay_target(each);
         if (!target) {
             return tl::unexpected{"--to: " + target.error()};
         }

@@ -34,12 +34,12 @@ tl::expected<void, std::string> relay_run::prepare(std::function<void()> known) 
 result<void> relay_run::start(const run::listener& sockets, std::size_t listeners,
                               std::shared_ptr<run::admission> door, run::relay_group::ended tell) {
     if (const auto trouble = targets_->trouble(); !trouble.empty()) {
-        log_.write(severity::warning, "a target cannot be found; it is asked for again in 30s",
+        log_.write(severity::warning, "a target cannot be found; it is asked for again",
                    {{"detail", trouble}});
     }
-    auto group = std::make_unique<run::relay_group>(context_.get_executor(), how_.settings,
-                                                    targets_, how_.targets.size(), std::move(door),
-                                                    listeners, engines_, std::move(tell));
+    auto group =
+        std::make_unique<run::relay_group>(context_.get_executor(), how_.settings, targets_,
+                                           std::move(door), listeners, engines_, std::move(tell));
     auto remarks = group->listen(sockets.sockets());
     if (!remarks) {
         return tl::unexpected{remarks.error()};

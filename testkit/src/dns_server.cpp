@@ -120,9 +120,8 @@ void send_due(int s, std::vector<waiting_reply>& waiting) {
 } // namespace
 
 dns_server::dns_server(dns_script script, std::uint16_t port, const std::string& address)
-    : script_{std::move(script)}, socket_{::socket(AF_INET,
-                                                   SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)},
-      stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+    : socket_{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)},
+      stop_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}, script_{std::move(script)} {
     check(script_);
     if (!socket_ || !stop_) {
         fail("socket");
@@ -140,6 +139,12 @@ dns_server::~dns_server() {
 std::vector<std::pair<std::string, dns_type>> dns_server::asked() const {
     const std::lock_guard guard{lock_};
     return asked_;
+}
+
+void dns_server::say(const std::pair<std::string, dns_type>& question, dns_answer answer) {
+    check({{question, answer}});
+    const std::lock_guard guard{lock_};
+    script_[question] = std::move(answer);
 }
 
 void dns_server::serve() {
@@ -164,14 +169,15 @@ void dns_server::serve() {
         if (!asked) {
             continue;
         }
+        dns_answer said;
         {
             const std::lock_guard guard{lock_};
+            said = look_up(script_, *asked);
             if (asked_.size() == max_asked) {
                 asked_.erase(asked_.begin());
             }
             asked_.emplace_back(asked->name, static_cast<dns_type>(asked->type));
         }
-        const auto said = look_up(script_, *asked);
         if (said.how != dns_answer::kind::silence && waiting.size() < max_waiting) {
             reply.when = os::now() + said.delay;
             reply.bytes = make_reply(*asked, said);

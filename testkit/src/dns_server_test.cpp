@@ -173,6 +173,18 @@ TEST(dns_server, says_where_a_service_is) {
     EXPECT_EQ(records, expected);
 }
 
+TEST(dns_server, another_answer_holds_from_the_next_question_on) {
+    dns_server server{script, 0};
+    const asker resolver{server.port()};
+    server.say({"v4.test", dns_type::a}, {.how = kind::server_failure});
+    resolver.ask(make_query(1, "v4.test", 1));
+    EXPECT_EQ(code(resolver.hear()), 2U);
+    server.say({"new.test", dns_type::a}, {.addresses = {"192.0.2.7"}});
+    resolver.ask(make_query(2, "new.test", 1));
+    EXPECT_EQ(answers(resolver.hear()), 1U);
+    EXPECT_THROW(server.say({"x.test", dns_type::a}, {.addresses = {"::1"}}), std::runtime_error);
+}
+
 TEST(dns_server, refuses_services_that_it_could_not_say) {
     for (const auto* target : {"", "a..test", ".a", "a.", ".."}) {
         const dns_script wrong{{{"x.test", dns_type::srv}, {.services = {{1, 1, 1, target}}}}};

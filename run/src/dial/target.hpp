@@ -18,7 +18,7 @@ struct dial_target {
     std::optional<ip::unix_name> unix_socket{}; // then nothing below counts
     // Of relays only: its records say host and port.
     std::optional<ip::srv_name> service{};
-    std::string host;                           // to resolve: the proxy's when there is one
+    std::string host; // to resolve: the proxy's when there is one
     std::uint16_t port = 0;
     bool wants_v4 = true;
     bool wants_v6 = true;
@@ -29,7 +29,6 @@ struct dial_target {
 // Touches nothing but /etc/services, and that only for a service name.
 [[nodiscard]] tl::expected<dial_target, bad_request> read_request(const dial_request& request);
 // The same for a target of a relay, which may be "srv:_name._tcp.domain" as well.
-[[nodiscard]] tl::expected<dial_target, bad_request>
-read_relay_target(const dial_request& request);
+[[nodiscard]] tl::expected<dial_target, bad_request> read_relay_target(const dial_request& request);
 
 } // namespace portico::run

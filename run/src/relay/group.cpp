@@ -59,16 +59,15 @@ private:
 };
 
 relay_group::relay_group(const asio::any_io_executor& executor, const relay_settings& settings,
-                         std::shared_ptr<relay_targets> targets, std::size_t target_count,
-                         std::shared_ptr<admission> door, std::size_t listeners,
-                         std::size_t engines, ended tell) {
+                         std::shared_ptr<relay_targets> targets, std::shared_ptr<admission> door,
+                         std::size_t listeners, std::size_t engines, ended tell) {
     if (tell) {
         teller_ = std::make_shared<teller>(executor, std::move(tell));
     }
     const auto shared = std::make_shared<const relay_settings>(settings);
     for (std::size_t i = 0; i < engines; ++i) {
         auto made = std::make_unique<member>();
-        made->counters = std::make_shared<relay_counters>(listeners, target_count);
+        made->counters = std::make_shared<relay_counters>(listeners, targets->capacity());
         relay_engine::ended on_end;
         if (teller_) {
             // Connections are numbered through all engines.

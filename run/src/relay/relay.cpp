@@ -58,7 +58,7 @@ nested_relay::nested_relay(const asio::any_io_executor& executor, const relay_op
     engine_ = std::make_unique<relay_engine>(
         std::make_shared<const relay_settings>(how.settings), targets_,
         std::make_shared<admission>(admission_settings{}), // it accepts nothing itself
-        std::make_shared<relay_counters>(1, how.targets.size()),
+        std::make_shared<relay_counters>(1, targets_->capacity()),
         [this](connection_end end) { handle_end(std::move(end)); });
     error_code wrong;
     watched_.assign(engine_->descriptor(), wrong);
@@ -210,7 +210,7 @@ resolve_relay_targets(const asio::any_io_executor& executor, const relay_options
                       std::function<void()> known) {
     std::vector<dial_target> read;
     for (const auto& each : how.targets) {
-        auto target = read_request(each);
+        auto target = read_relay_target(each);
         if (!target) {
             return tl::unexpected{std::move(target.error().text)};
         }

@@ -14,18 +14,27 @@
 namespace portico::run {
 
 // Where a relay's connections go. Of a dial_request the host, the port, `only`, `from`, `interface`
-// and, for one target alone, `via` count here; the rest is in the settings.
+// and, for one target alone, `via` count here; the rest is in the settings. A host may also be
+// "srv:_name._tcp.domain", without a port: the targets of its SRV records (RFC 2782), with their
+// priorities and weights. Beside other targets the best of its priorities is equal to theirs, and a
+// target that is written out has the average weight of those.
 struct relay_options {
     std::vector<dial_request> targets; // at least one
     relay_settings settings{};
     relay::policy balance = relay::policy::round_robin;
     relay::health_settings health{};
     std::optional<duration> check_every{}; // connects to each family of each target; unset: never
+    // Names are asked for again so often, and SRV records when their lifetime is over, but not more
+    // often, or less, than these. After a failure: at the least.
+    duration refresh = std::chrono::seconds{30};
+    duration least_refresh = std::chrono::seconds{5};
+    // Of all SRV records, with those that are gone but have connections.
+    std::size_t max_service_targets = 256;
     // Of the hash of clients; relays with the same seed and targets give a client the same target.
     hash_seed seed{};
 };
 
-// The targets of a relay, resolved now and every 30 seconds; hand it to the engines. The error is
+// The targets of a relay, resolved now and again and again; hand it to the engines. The error is
 // for a person. `known` is called once, when every target has been asked for, and not within this
 // call. They are resolved for as long as somebody else holds them.
 [[nodiscard]] tl::expected<std::shared_ptr<relay_targets>, std::string>

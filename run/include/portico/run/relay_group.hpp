@@ -25,9 +25,8 @@ public:
 
     // `tell` may be empty. `listeners`: how many wishes there are.
     relay_group(const asio::any_io_executor& executor, const relay_settings& settings,
-                std::shared_ptr<relay_targets> targets, std::size_t target_count,
-                std::shared_ptr<admission> door, std::size_t listeners, std::size_t engines,
-                ended tell);
+                std::shared_ptr<relay_targets> targets, std::shared_ptr<admission> door,
+                std::size_t listeners, std::size_t engines, ended tell);
     relay_group(const relay_group&) = delete;
     relay_group& operator=(const relay_group&) = delete;
     // Precondition: no engine is running any more.

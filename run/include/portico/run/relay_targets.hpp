@@ -7,6 +7,7 @@
 #include "portico/relay/targets.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -50,6 +51,13 @@ public:
     [[nodiscard]] virtual std::vector<relay::target_state> snapshot() const = 0;
     // Why there may be none to choose, for a person; may be empty.
     [[nodiscard]] virtual std::string trouble() const = 0;
+    // Every id is below it.
+    [[nodiscard]] virtual std::size_t capacity() const noexcept = 0;
+    // From now on `begun` is called when an id begins to stand for another target (by name), before
+    // that one can be chosen, and when all reports about the one before have been made. It must not
+    // call back. Threads: set it, and it is called, on the thread that resolves; set it before
+    // anything is resolved.
+    virtual void tell_begun(std::function<void(relay::target_id)> begun) = 0;
 };
 
 } // namespace portico::run

@@ -65,18 +65,21 @@ public:
     ~dns_server();
 
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+    // From now on this is the answer, to a question of the script or a new one. Throws as the
+    // constructor does.
+    void say(const std::pair<std::string, dns_type>& question, dns_answer answer);
     // The questions so far, in order: to see what was asked, and how often.
     [[nodiscard]] std::vector<std::pair<std::string, dns_type>> asked() const;
 
 private:
     void serve();
 
-    dns_script script_;
     std::uint16_t port_ = 0;
     os::fd socket_;
     os::fd stop_;
     mutable std::mutex lock_;
-    std::vector<std::pair<std::string, dns_type>> asked_;
+    dns_script script_;                                   // guarded
+    std::vector<std::pair<std::string, dns_type>> asked_; // guarded
     std::thread thread_;
 };
 
