@@ -159,7 +159,6 @@ void listen_run::start_services() {
             [this](const run::datagram_end& end) { handle_datagram(end); });
     }
     if (has_streams_ && choice_.relay) {
-        set_stream_options(asked_, *listener_);
         prepare_relay();
     } else if (has_streams_) {
         set_stream_options(asked_, *listener_);

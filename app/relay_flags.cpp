@@ -43,6 +43,17 @@ void add_relay_flags(CLI::App& verb, relay_flags& flags) {
     verb.add_option("--proxy-out", flags.proxy_out,
                     "--to: tell the target who the client is, by a PROXY header: v1 or v2")
         ->check(CLI::IsMember({"v1", "v2"}));
+    verb.add_option("--egress-device", flags.egress_device,
+                    "--to: reach targets by this device only; while it is gone nothing is relayed")
+        ->type_name("NAME");
+    verb.add_option("--from", flags.from,
+                    "--to: reach targets from this local address only; the same")
+        ->type_name("ADDR");
+    verb.add_option("--socket-buffer", flags.socket_buffer,
+                    "--to: bytes of each socket's buffers; default: the kernel sizes them")
+        ->check(CLI::Range(1024, 1 << 30));
+    verb.add_flag("--fast-open", flags.fast_open,
+                  "--to: clients may send with their first packet (TCP_FASTOPEN)");
 }
 
 namespace {
@@ -88,6 +99,22 @@ tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags
         settings.headers_out =
             flags.proxy_out == "v1" ? wire::proxy_version::v1 : wire::proxy_version::v2;
     }
+    if (!flags.from.empty()) {
+        const auto address = ip::parse_address(flags.from);
+        if (!address) {
+            return tl::unexpected{"--from: '" + flags.from + "': " + address.error().what};
+        }
+        settings.from = ip::endpoint{*address, 0};
+    }
+    settings.interface = flags.egress_device;
+    for (auto& each : made.targets) {
+        each.from = settings.from;
+        each.interface = settings.interface;
+    }
+    if (flags.socket_buffer != 0) {
+        settings.socket_buffer = flags.socket_buffer;
+    }
+    settings.fast_open = flags.fast_open ? 256 : 0;
     made.balance = relay::parse_policy(flags.balance).value();
     made.check_every = flags.check_every;
     return made;

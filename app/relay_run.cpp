@@ -48,7 +48,39 @@ result<void> relay_run::start(const run::listener& sockets, std::size_t listener
         log_.write(severity::info, "remark", {{"remark", each}});
     }
     threads_ = std::make_unique<relay_threads>(context_, std::move(group), over_);
+    return watch_egress();
+}
+
+result<void> relay_run::watch_egress() {
+    run::egress which{how_.settings.interface, {}};
+    if (how_.settings.from) {
+        which.from = how_.settings.from->address;
+    }
+    if (!which.is_asked()) {
+        return {};
+    }
+    auto watch = run::egress_watch::open(
+        context_.get_executor(), std::move(which),
+        [this](bool is_there, const std::string& why) { handle_egress(is_there, why); });
+    if (!watch) {
+        return tl::unexpected{watch.error()};
+    }
+    egress_ = *std::move(watch);
+    if (!egress_->is_there()) {
+        handle_egress(false, egress_->trouble());
+    }
     return {};
+}
+
+// Nothing may leave by another way: better no connection than one.
+void relay_run::handle_egress(bool is_there, const std::string& why) {
+    threads_->set_egress(is_there);
+    if (is_there) {
+        log_.write(severity::warning, "the way out is back", {});
+    } else {
+        log_.write(severity::error, "the way out is gone: connections are reset",
+                   {{"detail", why}});
+    }
 }
 
 void relay_run::drain() {

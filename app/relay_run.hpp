@@ -4,6 +4,7 @@
 #include "log.hpp"
 #include "relay_threads.hpp"
 
+#include "portico/run/egress_watch.hpp"
 #include "portico/run/relay.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -39,6 +40,9 @@ public:
     [[nodiscard]] bool log_counters();
 
 private:
+    [[nodiscard]] result<void> watch_egress();
+    void handle_egress(bool is_there, const std::string& why);
+
     boost::asio::io_context& context_;
     event_log& log_;
     run::relay_options how_;
@@ -46,6 +50,7 @@ private:
     std::function<void()> over_;
     std::shared_ptr<run::relay_targets> targets_;
     std::unique_ptr<relay_threads> threads_;
+    std::unique_ptr<run::egress_watch> egress_;
     struct {
         std::uint64_t shed = 0;
         std::uint64_t accept_failed = 0;

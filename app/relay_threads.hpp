@@ -25,6 +25,7 @@ public:
 
     void drain() { group_->drain(); }
     void stop_now() { group_->stop_now(); }
+    void set_egress(bool is_there) { group_->set_egress(is_there); }
     [[nodiscard]] const run::relay_group& group() const noexcept { return *group_; }
 
 private:

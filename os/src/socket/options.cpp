@@ -115,4 +115,15 @@ sys_status set_dead_after(int s, std::chrono::seconds limit) noexcept {
     return {};
 }
 
+sys_status set_buffers(int s, int bytes) noexcept {
+    if (auto done = set_number(s, SOL_SOCKET, SO_RCVBUF, bytes); !done) {
+        return done;
+    }
+    return set_number(s, SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
+sys_status set_fast_open(int s, int pending) noexcept {
+    return set_number(s, IPPROTO_TCP, TCP_FASTOPEN, pending);
+}
+
 } // namespace portico::os

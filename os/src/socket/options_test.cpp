@@ -77,6 +77,18 @@ TEST(options, dead_after_refuses_no_time_at_all_and_other_sockets) {
     EXPECT_FALSE(set_dead_after(local->raw(), std::chrono::seconds{30}));
 }
 
+TEST(options, buffers_and_fast_open_are_what_was_asked_for) {
+    const auto s = made(ip::family::v6);
+    ASSERT_TRUE(set_buffers(s.raw(), 20'000));
+    EXPECT_EQ(number(s, SOL_SOCKET, SO_RCVBUF), 40'000); // socket(7): doubled
+    EXPECT_EQ(number(s, SOL_SOCKET, SO_SNDBUF), 40'000);
+    ASSERT_TRUE(set_fast_open(s.raw(), 7));
+    EXPECT_EQ(number(s, IPPROTO_TCP, TCP_FASTOPEN), 7);
+    const auto local = os::socket(ip::unix_name{}, ip::transport::tcp);
+    EXPECT_FALSE(set_fast_open(local->raw(), 7));
+    EXPECT_FALSE(set_buffers(-1, 20'000));
+}
+
 TEST(options, are_read_back_as_they_were_set) {
     const auto s = made(ip::family::v4);
     EXPECT_TRUE(set_reuse_address(s, true));

@@ -54,8 +54,12 @@ result<void> relay_engine::loop::listen(os::fd socket, std::size_t wish, bool sh
     made.socket = std::move(socket);
     made.wish = static_cast<std::uint32_t>(wish);
     made.shared = shared;
-    if (made.family != relay_family::local && settings_->no_delay) {
-        static_cast<void>(os::set_no_delay(made.socket.raw(), true)); // accepted sockets inherit it
+    if (made.family != relay_family::local) { // accepted sockets inherit them
+        static_cast<void>(os::set_no_delay(made.socket.raw(), settings_->no_delay));
+        set_stream_options(made.socket.raw());
+        if (settings_->fast_open > 0) {
+            static_cast<void>(os::set_fast_open(made.socket.raw(), settings_->fast_open));
+        }
     }
     watch_listening(made);
     if (!made.watched) {
@@ -64,6 +68,16 @@ result<void> relay_engine::loop::listen(os::fd socket, std::size_t wish, bool sh
         return tl::unexpected{accept_error(number)};
     }
     return {};
+}
+
+// Those of either side. Errors are those of sockets that have no such option.
+void relay_engine::loop::set_stream_options(int which) const {
+    if (settings_->dead_after) {
+        static_cast<void>(os::set_dead_after(which, *settings_->dead_after));
+    }
+    if (settings_->socket_buffer) {
+        static_cast<void>(os::set_buffers(which, *settings_->socket_buffer));
+    }
 }
 
 void relay_engine::loop::watch_listening(listening& which) {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 namespace portico::run {
@@ -21,6 +22,14 @@ bool flag(int socket, int level, int name) {
     int value = 0;
     socklen_t size = sizeof value;
     return ::getsockopt(socket, level, name, &value, &size) == 0 && value != 0;
+}
+
+// The kernel tells it of listening sockets in this place.
+int backlog_of(int listening) {
+    tcp_info told{};
+    socklen_t size = sizeof told;
+    const bool known = ::getsockopt(listening, IPPROTO_TCP, TCP_INFO, &told, &size) == 0;
+    return known && told.tcpi_sacked > 0 ? static_cast<int>(told.tcpi_sacked) : SOMAXCONN;
 }
 
 os::fd copy_descriptor(int of) {
@@ -104,8 +113,9 @@ listening_clones clone_listening(const bound_socket& of, std::size_t count) {
               clones.error().message());
         return made;
     }
+    const int backlog = backlog_of(of.descriptor.raw());
     for (auto& each : *clones) {
-        if (const auto done = os::listen(each, SOMAXCONN); !done) {
+        if (const auto done = os::listen(each, backlog); !done) {
             share("the threads share one socket at " + ip::to_text(*at) + ": " +
                   done.error().message());
             return made;

@@ -142,6 +142,12 @@ void relay_group::drain() {
     }
 }
 
+void relay_group::set_egress(bool is_there) {
+    for (const auto& each : members_) {
+        each->engine->post_egress(is_there);
+    }
+}
+
 void relay_group::stop_now() {
     for (const auto& each : members_) {
         each->engine->post_stop();

@@ -22,7 +22,8 @@ relay_family counted_family(const ip::any_endpoint& at) {
 
 error connect_error(int number, const ip::any_endpoint& at) {
     const bool of_the_host = number == EMFILE || number == ENFILE || number == ENOMEM ||
-                             number == ENOBUFS || number == EADDRNOTAVAIL;
+                             number == ENOBUFS || number == EADDRNOTAVAIL || number == ENODEV ||
+                             number == ENETDOWN;
     return {{number, std::system_category()},
             operation::connect,
             of_the_host ? side::system : side::peer,
@@ -60,7 +61,8 @@ void relay_engine::loop::try_next_target(connection& c) {
         give_up_choice(c);
         auto chosen = targets_->choose(now_, client_of(c), joining.tried);
         if (!chosen) {
-            return finish(c, relay_end::no_target, true, true);
+            return finish(c, is_egress_gone_ ? relay_end::egress_gone : relay_end::no_target, true,
+                          true);
         }
         joining.tried.push_back(chosen->target);
         joining.choice = *std::move(chosen);
@@ -69,6 +71,10 @@ void relay_engine::loop::try_next_target(connection& c) {
         joining.attempts.clear();
         joining.race.reset();
         const auto& places = *joining.choice.places;
+        if (is_egress_gone_ && leaves_host(places)) {
+            note_failed(c, places.front().at, connect_error(ENETDOWN, places.front().at));
+            continue;
+        }
         if (places.size() > 1) {
             break;
         }
@@ -153,8 +159,8 @@ int relay_engine::loop::open_socket(const target_place& to) {
             return failed(done);
         }
     }
-    if (settings_->dead_after && !is_local) {
-        static_cast<void>(os::set_dead_after(made->raw(), *settings_->dead_after));
+    if (!is_local) {
+        set_stream_options(made->raw());
     }
     return std::move(*made).release();
 }

@@ -260,19 +260,40 @@ void relay_engine::loop::handle_work() {
 }
 
 void relay_engine::loop::handle_order(order what) {
-    if (what == order::drain) {
+    switch (what) {
+    case order::drain:
         return begin_drain();
+    case order::stop:
+        return stop();
+    case order::egress_gone:
+        return handle_egress_gone();
+    case order::egress_back:
+        is_egress_gone_ = false;
+        return;
     }
-    if (what == order::stop) {
-        close_listening_at_.reset();
-        listening_.clear();
-        accepting_ = false;
-        stopped_ = true;
-    }
+}
+
+void relay_engine::loop::stop() {
+    close_listening_at_.reset();
+    listening_.clear();
+    accepting_ = false;
+    stopped_ = true;
     for (auto& each : connections_) {
         if (each.stage != phase::unused) {
-            finish(each, what == order::stop ? relay_end::stopped : relay_end::egress_gone, true,
-                   true);
+            finish(each, relay_end::stopped, true, true);
+        }
+    }
+}
+
+void relay_engine::loop::handle_egress_gone() {
+    is_egress_gone_ = true;
+    for (auto& each : connections_) {
+        const auto* places = each.places ? each.places.get()
+                             : each.joining && each.joining->is_chosen
+                                 ? each.joining->choice.places.get()
+                                 : nullptr;
+        if (each.stage != phase::unused && places != nullptr && leaves_host(*places)) {
+            finish(each, relay_end::egress_gone, true, true);
         }
     }
 }
@@ -493,8 +514,8 @@ void relay_engine::post_drain() {
 void relay_engine::post_stop() {
     loop_->post(loop::order::stop);
 }
-void relay_engine::post_reset_all() {
-    loop_->post(loop::order::reset_all);
+void relay_engine::post_egress(bool is_there) {
+    loop_->post(is_there ? loop::order::egress_back : loop::order::egress_gone);
 }
 
 } // namespace portico::run

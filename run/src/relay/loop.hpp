@@ -47,6 +47,11 @@ struct end_state {
     bool told_no_delay = false;
 };
 
+// Whether a way out of this host is needed: all places of a target are of one kind.
+[[nodiscard]] inline bool leaves_host(const std::vector<target_place>& places) noexcept {
+    return std::holds_alternative<ip::endpoint>(places.front().at);
+}
+
 // What is needed only until the target is connected.
 struct joining_state {
     std::vector<relay::target_id> tried;
@@ -125,7 +130,7 @@ public:
     bool turn(bool may_wait, const os::sigpipe_held& quiet);
     [[nodiscard]] deadline next_deadline() const noexcept;
 
-    enum class order : std::uint8_t { drain, stop, reset_all };
+    enum class order : std::uint8_t { drain, stop, egress_gone, egress_back };
     void post(order what);
     void post(relay_pair pair);
 
@@ -134,6 +139,8 @@ private:
     void handle_event(const epoll_event& event);
     void handle_work();
     void handle_order(order what);
+    void stop();
+    void handle_egress_gone();
     void adopt(relay_pair pair);
     [[nodiscard]] bool hold_early(connection& c, relay::end from, std::span<const std::byte> early);
     [[nodiscard]] bool send_header(connection& c);
@@ -153,6 +160,7 @@ private:
 
     // ---- accepting.cpp ----
     void accept_from(listening& from);
+    void set_stream_options(int which) const;
     void watch_listening(listening& which);
     void unwatch_listening(listening& which);
     void pause_listening(listening& which, instant until);
@@ -227,6 +235,7 @@ private:
     std::size_t active_ = 0;
     std::size_t number_at_door_ = 0;
     bool waits_for_room_ = false;
+    bool is_egress_gone_ = false;
     std::uint64_t number_ = 0;
     bool accepting_ = true;
     bool stopped_ = false;

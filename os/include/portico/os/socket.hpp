@@ -81,6 +81,11 @@ set_linger_reset(int s) noexcept; // SO_LINGER {1, 0}: close(2) sends a reset
 // limit (1 to 2147483 seconds, else EINVAL; an idle connection is given up after 2 seconds at the
 // earliest, as a probe needs a second for its answer).
 [[nodiscard]] sys_status set_dead_after(int s, std::chrono::seconds limit) noexcept;
+// SO_RCVBUF and SO_SNDBUF, bytes: the kernel keeps twice as much, within its limits, and does not
+// size them any more. Of a listening socket, accepted ones inherit them.
+[[nodiscard]] sys_status set_buffers(int s, int bytes) noexcept;
+// TCP_FASTOPEN of a listening socket (RFC 7413): `pending` requests at most.
+[[nodiscard]] sys_status set_fast_open(int s, int pending) noexcept;
 
 // ---- bytes ----
 

@@ -38,7 +38,13 @@ struct relay_settings {
     std::optional<ip::endpoint> from{};               // local address of connections to targets
     std::string interface {};                         // SO_BINDTODEVICE for them
     bool no_delay = true;                             // TCP_NODELAY on both sides
-    std::optional<std::chrono::seconds> dead_after{}; // see os::set_dead_after(); targets' side
+    std::optional<std::chrono::seconds> dead_after{}; // see os::set_dead_after(); both sides
+    // SO_RCVBUF and SO_SNDBUF of both sides, bytes; unset: the kernel sizes them as it goes.
+    std::optional<int> socket_buffer{};
+    // TCP_FASTOPEN for clients (RFC 7413): how many such requests may be pending; 0: none. Never
+    // towards targets, where a connect that only seems to work would keep the next one from being
+    // tried.
+    int fast_open = 0;
     std::size_t buffer = 64 << 10;  // bytes of a buffer, and what is read at once; at least 1
     std::size_t max_buffers = 1024; // of each engine: when all are lent, reading waits
     std::size_t max_pipes = 256;    // of each engine, for splice(2); 0: bytes are copied
@@ -104,8 +110,10 @@ public:
     void post_drain();
     // Ends everything at once, with resets.
     void post_stop();
-    // Ends the connections to targets that use an address or a device that is gone, with resets.
-    void post_reset_all();
+    // Whether the device and the address of outgoing connections are there. While they are not,
+    // clients are reset at once unless a UNIX target is left; when they go, what they carried is
+    // reset. At first they are taken to be there.
+    void post_egress(bool is_there);
 
 private:
     class loop;

@@ -44,6 +44,7 @@ public:
     [[nodiscard]] std::uint64_t active() const; // connections
 
     void drain();
+    void set_egress(bool is_there);
     void stop_now();
 
 private:
