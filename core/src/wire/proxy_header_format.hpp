@@ -12,6 +12,7 @@ using namespace std::string_view_literals;
 
 inline constexpr auto signature_v1 = "PROXY "sv;
 inline constexpr auto unknown_v1 = "PROXY UNKNOWN"sv;
+inline constexpr std::size_t shortest_v1 = unknown_v1.size() + 2;
 inline constexpr auto signature_v2 = "\r\n\r\n\0\r\nQUIT\n"sv;
 static_assert(signature_v2.size() == 12);
 

@@ -124,7 +124,8 @@ proxy_header_reading read_v1(std::string_view text) {
     if (window.size() == max_proxy_v1) {
         return refused(why::too_long, "the PROXY line does not end within 107 bytes");
     }
-    return proxy_header_incomplete{text.size() + 1};
+    const auto missing = text.ends_with('\r') ? 1U : 2U;
+    return proxy_header_incomplete{std::clamp(text.size() + missing, shortest_v1, max_proxy_v1)};
 }
 
 // ---- version 2 ----
@@ -263,14 +264,19 @@ or_refused<proxy_header> read_whole(const v2_head& head, std::span<const std::by
         }
         made.transport = static_cast<proxy_transport>(head.transport);
     }
+    const bool may_be_anything = head.local || head.family == unspec;
     auto tlvs = tlv_list::from_bytes(block.subspan(address_size));
-    if (tlvs) {
-        if (const auto good = check_tlvs(header, head_size + address_size, *tlvs); !good) {
-            return tl::unexpected{good.error()};
+    if (!tlvs) {
+        if (may_be_anything) {
+            return made;
         }
-        made.tlvs = *std::move(tlvs);
-    } else if (!head.local && head.family != unspec) {
         return no(why::bad_tlv, "the last TLV of the PROXY header is cut off");
+    }
+    const auto good = check_tlvs(header, head_size + address_size, *tlvs);
+    if (good) {
+        made.tlvs = *std::move(tlvs);
+    } else if (!may_be_anything || good.error().why == why::bad_checksum) {
+        return tl::unexpected{good.error()};
     }
     return made;
 }
@@ -311,7 +317,7 @@ proxy_header_reading read_proxy_header(std::span<const std::byte> so_far, std::s
     // Bytes as characters, of which any value is one.
     const std::string_view text{reinterpret_cast<const char*>(so_far.data()), so_far.size()};
     if (begin_alike(text, signature_v2)) {
-        return text.empty() ? proxy_header_reading{proxy_header_incomplete{head_size - 1}}
+        return text.empty() ? proxy_header_reading{proxy_header_incomplete{shortest_v1}}
                             : read_v2(so_far, max_v2);
     }
     if (begin_alike(text, signature_v1)) {
