@@ -114,9 +114,31 @@ void listen_run::handle_start(run::listen_outcome outcome) {
     }
     listener_ = std::move(outcome.sockets);
     log_remarks(outcome.report);
+    if (choice_.status) {
+        return open_status();
+    }
     start_services();
-    print(listening_lines(*listener_));
-    watch_counters();
+}
+
+// Before anything is answered, so that who sees it listening can ask.
+void listen_run::open_status() {
+    status_ = std::make_unique<status_socket>(context_, log_, [this](status_form how) {
+        const auto now = relay_ ? relay_->figures(os::now()) : relay_figures{};
+        return how == status_form::table  ? to_table(now)
+               : how == status_form::json ? to_json(now)
+                                          : to_prometheus(now);
+    });
+    status_->open(*choice_.status, [this](const run::listen_report& report) {
+        if (draining_) {
+            return;
+        }
+        if (!report.why) {
+            return start_services();
+        }
+        std::cerr << "portico: listen: --status: " << report.text();
+        exit_code_ = exit_code(report.why->who);
+        context_.stop();
+    });
 }
 
 void listen_run::log_remarks(const run::listen_report& report) {
@@ -166,6 +188,8 @@ void listen_run::start_services() {
         set_limit();
         accept_next();
     }
+    print(listening_lines(*listener_));
+    watch_counters();
 }
 
 // Clients wait in the queue until the names of the targets are resolved.
@@ -190,7 +214,7 @@ void listen_run::start_relay() {
     if (log_.wants(severity::info)) {
         tell = [this](const run::connection_end& end) { log_end(end); };
     }
-    const auto started = relay_->start(*listener_, wishes_.size(), door_, std::move(tell));
+    const auto started = relay_->start(*listener_, wishes_, door_, std::move(tell));
     if (!started) {
         std::cerr << "portico: listen: " << to_text(started.error()) << '\n';
         exit_code_ = exit_code(started.error().who);

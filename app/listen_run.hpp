@@ -5,6 +5,7 @@
 #include "log.hpp"
 #include "relay_flags.hpp"
 #include "relay_run.hpp"
+#include "status_socket.hpp"
 #include "wish_options.hpp"
 
 #include "portico/run/builtin.hpp"
@@ -63,6 +64,7 @@ struct listen_options {
 struct service_choice {
     std::optional<serve::builtin> which; // else `relay` or `program`
     std::optional<run::relay_options> relay;
+    std::optional<ip::unix_name> status; // of the relay
     run::program_options program;
     run::admission_settings door;
 };
@@ -78,6 +80,7 @@ public:
 private:
     void handle_start(run::listen_outcome outcome);
     void log_remarks(const run::listen_report& report);
+    void open_status();
     void start_services();
     void set_limit();
     void prepare_relay();
@@ -108,6 +111,7 @@ private:
     std::unique_ptr<run::stream_service> streams_;
     std::unique_ptr<run::datagram_service> datagrams_;
     std::unique_ptr<relay_run> relay_;
+    std::unique_ptr<status_socket> status_;
     std::shared_ptr<run::admission> door_;
     std::size_t at_door_ = 0; // our number there
     std::size_t active_ = 0;

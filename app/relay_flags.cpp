@@ -14,8 +14,8 @@ std::size_t relay_flags::engines() const {
 
 void add_relay_flags(CLI::App& verb, relay_flags& flags) {
     verb.add_option("--to", flags.to,
-                    "relay each connection to this service; several, repeated or with commas, "
-                    "take turns")
+                    "relay each connection to this service, or to those of its SRV records "
+                    "(srv:_name._tcp.domain); several, repeated or with commas, take turns")
         ->type_name("HOST:PORT")
         ->delimiter(',');
     verb.add_option("--balance", flags.balance,
@@ -43,6 +43,10 @@ void add_relay_flags(CLI::App& verb, relay_flags& flags) {
     verb.add_option("--proxy-out", flags.proxy_out,
                     "--to: tell the target who the client is, by a PROXY header: v1 or v2")
         ->check(CLI::IsMember({"v1", "v2"}));
+    verb.add_option("--status", flags.status,
+                    "--to: tell how it is doing at this UNIX socket: a table, \"json\", or "
+                    "Prometheus' text over HTTP")
+        ->type_name("unix:/PATH");
     verb.add_option("--egress-device", flags.egress_device,
                     "--to: reach targets by this device only; while it is gone nothing is relayed")
         ->type_name("NAME");

@@ -23,6 +23,7 @@ struct relay_flags {
     std::vector<std::string> proxy_in{};
     std::optional<duration> proxy_in_timeout{};
     std::string proxy_out{};
+    std::string status{};
     std::string egress_device{};
     std::string from{};
     int socket_buffer = 0; // 0: the kernel's choice

@@ -1,5 +1,6 @@
 #include "relay_run.hpp"
 
+#include "portico/os/clock.hpp"
 #include "portico/os/spawn.hpp"
 
 #include <algorithm>
@@ -28,18 +29,20 @@ tl::expected<void, std::string> relay_run::prepare(std::function<void()> known) 
         return tl::unexpected{std::move(targets.error())};
     }
     targets_ = *std::move(targets);
+    meter_ = relay_meter::make(targets_, os::now());
     return {};
 }
 
-result<void> relay_run::start(const run::listener& sockets, std::size_t listeners,
+result<void> relay_run::start(const run::listener& sockets, std::span<const plan::wish> wishes,
                               std::shared_ptr<run::admission> door, run::relay_group::ended tell) {
     if (const auto trouble = targets_->trouble(); !trouble.empty()) {
         log_.write(severity::warning, "a target cannot be found; it is asked for again",
                    {{"detail", trouble}});
     }
-    auto group =
-        std::make_unique<run::relay_group>(context_.get_executor(), how_.settings, targets_,
-                                           std::move(door), listeners, engines_, std::move(tell));
+    const auto max_connections = door->settings().max_connections;
+    auto group = std::make_unique<run::relay_group>(context_.get_executor(), how_.settings,
+                                                    targets_, std::move(door), wishes.size(),
+                                                    engines_, std::move(tell));
     auto remarks = group->listen(sockets.sockets());
     if (!remarks) {
         return tl::unexpected{remarks.error()};
@@ -48,6 +51,7 @@ result<void> relay_run::start(const run::listener& sockets, std::size_t listener
         log_.write(severity::info, "remark", {{"remark", each}});
     }
     threads_ = std::make_unique<relay_threads>(context_, std::move(group), over_);
+    meter_->attach(threads_->group(), sockets.sockets(), wishes, max_connections);
     return watch_egress();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "log.hpp"
+#include "relay_status.hpp"
 #include "relay_threads.hpp"
 
 #include "portico/run/egress_watch.hpp"
@@ -24,8 +25,9 @@ public:
 
     // Resolves the targets; `known` is called when all are asked for. The error is for a person.
     [[nodiscard]] tl::expected<void, std::string> prepare(std::function<void()> known);
-    // From now on it accepts from these sockets. `listeners`: how many wishes there are.
-    [[nodiscard]] result<void> start(const run::listener& sockets, std::size_t listeners,
+    // From now on it accepts from these sockets of these wishes.
+    [[nodiscard]] result<void> start(const run::listener& sockets,
+                                     std::span<const plan::wish> wishes,
                                      std::shared_ptr<run::admission> door,
                                      run::relay_group::ended tell);
     void drain();
@@ -36,6 +38,8 @@ public:
     [[nodiscard]] std::uint64_t connections() const;
     // How many there are descriptors for, when `left` are free.
     [[nodiscard]] std::size_t connections_that_fit(std::size_t left) const;
+    // For whoever asks. Precondition: it was prepared.
+    [[nodiscard]] relay_figures figures(instant now) const { return meter_->read(now); }
     // Logs what has changed since the last time; true: the limit was reached meanwhile.
     [[nodiscard]] bool log_counters();
 
@@ -49,6 +53,7 @@ private:
     std::size_t engines_;
     std::function<void()> over_;
     std::shared_ptr<run::relay_targets> targets_;
+    std::shared_ptr<relay_meter> meter_;
     std::unique_ptr<relay_threads> threads_;
     std::unique_ptr<run::egress_watch> egress_;
     struct {

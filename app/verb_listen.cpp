@@ -92,6 +92,13 @@ tl::expected<service_choice, std::string> read_relay(const listen_options& asked
         return tl::unexpected{relay.error()};
     }
     service_choice made;
+    if (!asked.relay.status.empty()) {
+        const auto name = parse_status_name(asked.relay.status);
+        if (!name) {
+            return tl::unexpected{"--status: " + name.error()};
+        }
+        made.status = *name;
+    }
     made.relay = *std::move(relay);
     if (asked.dead_after) {
         made.relay->settings.dead_after =
@@ -122,6 +129,10 @@ tl::expected<service_choice, std::string> read_program(const listen_options& ask
 tl::expected<service_choice, std::string> read_service(const listen_options& asked) {
     if (!asked.relay.to.empty()) {
         return read_relay(asked);
+    }
+    if (!asked.relay.status.empty()) {
+        return tl::unexpected{
+            std::string{"--status tells about a relay, and there is none: it goes with --to"}};
     }
     if (!asked.program.empty()) {
         return read_program(asked);

@@ -1,0 +1,318 @@
+// A relay's figures for a person, and as JSON.
+
+#include "relay_status.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+namespace json = boost::json;
+using way_state = relay::target_state::way_state;
+
+constexpr std::array<relay::way, relay::ways> all_ways{relay::way::v4, relay::way::v6,
+                                                       relay::way::local};
+
+std::string_view text_of(run::relay_family which) {
+    return relay::to_text(static_cast<relay::way>(which));
+}
+
+double seconds(duration span) {
+    return std::chrono::duration<double>{span}.count();
+}
+
+// ---- the table ----
+
+using row = std::vector<std::string>;
+
+// Columns as wide as they have to be; the first so many are texts, the others numbers.
+void append(std::string& to, const std::vector<row>& rows, std::size_t texts) {
+    std::vector<std::size_t> width(rows.front().size());
+    for (const auto& each : rows) {
+        for (std::size_t i = 0; i < each.size(); ++i) {
+            width[i] = std::max(width[i], each[i].size());
+        }
+    }
+    for (const auto& each : rows) {
+        std::string line;
+        for (std::size_t i = 0; i < each.size(); ++i) {
+            line += i == 0 ? "" : "  ";
+            line += i < texts ? fmt::format("{:<{}}", each[i], width[i])
+                              : fmt::format("{:>{}}", each[i], width[i]);
+        }
+        to += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
+    }
+}
+
+std::string up_text(duration up) {
+    const auto whole = std::chrono::floor<std::chrono::seconds>(up).count();
+    if (whole < 60) {
+        return fmt::format("{}s", whole);
+    }
+    if (whole < 3600) {
+        return fmt::format("{}m {}s", whole / 60, whole % 60);
+    }
+    if (whole < 86400) {
+        return fmt::format("{}h {}m", whole / 3600, whole / 60 % 60);
+    }
+    return fmt::format("{}d {}h", whole / 86400, whole / 3600 % 24);
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+    constexpr std::array<std::string_view, 6> units{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    if (bytes < 1024) {
+        return fmt::format("{} B", bytes);
+    }
+    auto value = static_cast<double>(bytes) / 1024;
+    std::size_t unit = 0;
+    for (; value >= 1023.95; value /= 1024) {
+        ++unit;
+    }
+    return fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+// Below which so many of a hundred connects were.
+std::string limit_text(const relay_figures::connect_times& took, std::uint64_t percent) {
+    const auto count = took.count();
+    if (count == 0) {
+        return "-";
+    }
+    std::uint64_t sum = 0;
+    std::size_t bucket = 0;
+    for (; bucket + 1 < took.below.size(); ++bucket) {
+        sum += took.below[bucket];
+        if (sum * 100 >= count * percent) {
+            break;
+        }
+    }
+    const bool is_last = bucket + 1 == took.below.size();
+    const auto limit = run::connect_bucket_limit(is_last ? bucket - 1 : bucket);
+    const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(limit).count();
+    return fmt::format("{}{}", is_last ? ">" : "<",
+                       micros < 1000       ? fmt::format("{}us", micros)
+                       : micros < 1000'000 ? fmt::format("{:.3g}ms", seconds(limit) * 1e3)
+                                           : fmt::format("{:.3g}s", seconds(limit)));
+}
+
+void append_flows(std::string& to, const relay_figures& what) {
+    if (what.flows.empty()) {
+        to += "\nnothing is listened on yet, as the targets are being asked for\n";
+        return;
+    }
+    std::vector<row> rows{{"listener", "family", "active", "accepted", "received", "sent"}};
+    for (const auto& each : what.flows) {
+        rows.push_back({each.listener, std::string{text_of(each.family)},
+                        std::to_string(each.active), std::to_string(each.accepted),
+                        bytes_text(each.received), bytes_text(each.sent)});
+    }
+    to += '\n';
+    append(to, rows, 2);
+    std::string ends;
+    for (std::size_t i = 0; i < run::relay_ends; ++i) {
+        std::uint64_t sum = 0;
+        for (const auto& each : what.flows) {
+            sum += each.ended[i];
+        }
+        if (sum != 0) {
+            ends += fmt::format("{}{} {}", ends.empty() ? "" : ", ",
+                                run::to_text(static_cast<run::relay_end>(i)), sum);
+        }
+    }
+    to += fmt::format("ended: {}\n", ends.empty() ? "none" : ends);
+}
+
+std::string state_text(const relay_figures& what, const way_state& one) {
+    if (!one.has_addresses) {
+        return "no address";
+    }
+    if (one.condition == relay::way_health::condition::resting) {
+        const auto rest = std::ceil(seconds(one.retry_at.remaining(what.now)));
+        return rest > 0 ? fmt::format("resting {:.0f}s", rest) : "trial due";
+    }
+    return std::string{relay::to_text(one.condition)};
+}
+
+bool is_shown(const way_state& one) {
+    return one.has_addresses || one.connected + one.failed != 0;
+}
+
+void append_targets(std::string& to, const relay_figures& what) {
+    std::vector<row> rows{{"target", "family", "state", "active", "connected", "failed",
+                           "connect 50%", "99%", "weight", "priority"}};
+    for (const auto& each : what.targets) {
+        row shared{std::to_string(each.state.active), limit_text(each.took, 50),
+                   limit_text(each.took, 99), std::to_string(each.state.weight),
+                   std::to_string(each.state.priority)};
+        auto name = each.name + (each.state.is_leaving ? " (leaving)" : "");
+        bool is_first = true;
+        const auto add = [&](std::string_view family, std::string state, const way_state& one) {
+            rows.push_back({std::exchange(name, ""), std::string{family}, std::move(state),
+                            is_first ? shared[0] : "", std::to_string(one.connected),
+                            std::to_string(one.failed), is_first ? shared[1] : "",
+                            is_first ? shared[2] : "", is_first ? shared[3] : "",
+                            is_first ? shared[4] : ""});
+            is_first = false;
+        };
+        for (const auto over : all_ways) {
+            const auto& one = each.state.over[static_cast<std::size_t>(over)];
+            if (is_shown(one)) {
+                add(relay::to_text(over), state_text(what, one), one);
+            }
+        }
+        if (is_first) {
+            add("-", "no address", {});
+        }
+    }
+    to += '\n';
+    append(to, rows, 3);
+    for (const auto& each : what.targets) {
+        for (const auto over : all_ways) {
+            const auto& one = each.state.over[static_cast<std::size_t>(over)];
+            if (one.failures != 0 && one.last_error) {
+                to += fmt::format("{} over {}: {}\n", each.name, relay::to_text(over),
+                                  one.last_error->code.message());
+            }
+        }
+    }
+}
+
+void append_remarks(std::string& to, const relay_figures& what) {
+    const auto one = [&](std::uint64_t count, std::string_view text) {
+        if (count != 0) {
+            to += fmt::format("{} {}\n", count, text);
+        }
+    };
+    to += '\n';
+    const auto before = to.size();
+    one(what.times_full, "times the limit of connections was reached");
+    one(what.shed, "clients were refused: no descriptor or memory");
+    one(what.accept_failed, "clients were gone before they were accepted");
+    one(what.buffers_short, "times reading had to wait for a buffer");
+    one(what.ends_untold, "ends of connections were not logged");
+    for (std::size_t i = 0; i < what.bad_headers.size(); ++i) {
+        const auto why = wire::to_text(static_cast<wire::proxy_header_refusal>(i));
+        one(what.bad_headers[i], fmt::format("PROXY headers were refused: {}", why));
+    }
+    to += what.trouble.empty() ? "" : "trouble: " + what.trouble + '\n';
+    if (to.size() == before) {
+        to.pop_back();
+    }
+}
+
+// ---- JSON ----
+
+json::object flow_json(const relay_figures::flow& what) {
+    json::object ended;
+    for (std::size_t i = 0; i < what.ended.size(); ++i) {
+        ended[run::to_text(static_cast<run::relay_end>(i))] = what.ended[i];
+    }
+    return {{"listener", what.listener},       {"family", text_of(what.family)},
+            {"active", what.active},           {"accepted", what.accepted},
+            {"received_bytes", what.received}, {"sent_bytes", what.sent},
+            {"ended", std::move(ended)}};
+}
+
+json::object way_json(const relay_figures& what, relay::way over, const way_state& one) {
+    json::object made{{"family", relay::to_text(over)},
+                      {"has_addresses", one.has_addresses},
+                      {"state", relay::to_text(one.condition)},
+                      {"failures", one.failures},
+                      {"connected", one.connected},
+                      {"failed", one.failed},
+                      {"checks_passed", one.checks_passed},
+                      {"checks_failed", one.checks_failed}};
+    if (!one.retry_at.is_never()) {
+        made["retry_in_seconds"] = seconds(one.retry_at.remaining(what.now));
+    }
+    if (one.last_error) {
+        made["last_error"] = one.last_error->code.message();
+    }
+    return made;
+}
+
+json::object times_json(const relay_figures::connect_times& took) {
+    json::array below;
+    for (std::size_t i = 0; i < took.below.size(); ++i) {
+        json::object bucket{{"count", took.below[i]}};
+        if (i + 1 < took.below.size()) {
+            bucket["below"] = seconds(run::connect_bucket_limit(i));
+        }
+        below.push_back(std::move(bucket));
+    }
+    return {{"count", took.count()},
+            {"sum", static_cast<double>(took.sum) / 1e6},
+            {"buckets", std::move(below)}};
+}
+
+json::object target_json(const relay_figures& what, const relay_figures::target& one) {
+    json::array families;
+    for (const auto over : all_ways) {
+        const auto& state = one.state.over[static_cast<std::size_t>(over)];
+        if (is_shown(state)) {
+            families.push_back(way_json(what, over, state));
+        }
+    }
+    return {{"target", one.name},
+            {"weight", one.state.weight},
+            {"priority", one.state.priority},
+            {"leaving", one.state.is_leaving},
+            {"addresses", one.state.addresses},
+            {"chosen", one.state.chosen},
+            {"joining", one.state.joining},
+            {"active", one.state.active},
+            {"families", std::move(families)},
+            {"connect_seconds", times_json(one.took)}};
+}
+
+} // namespace
+
+std::string to_table(const relay_figures& what) {
+    auto made = fmt::format("portico relay: up {}, {} {}, {} of {} connections\n", up_text(what.up),
+                            what.threads, what.threads == 1 ? "thread" : "threads", what.active,
+                            what.max_connections);
+    append_flows(made, what);
+    if (!what.targets.empty()) {
+        append_targets(made, what);
+    }
+    append_remarks(made, what);
+    return made;
+}
+
+std::string to_json(const relay_figures& what) {
+    json::array listeners;
+    for (const auto& each : what.flows) {
+        listeners.push_back(flow_json(each));
+    }
+    json::array targets;
+    for (const auto& each : what.targets) {
+        targets.push_back(target_json(what, each));
+    }
+    json::object bad_headers;
+    for (std::size_t i = 0; i < what.bad_headers.size(); ++i) {
+        bad_headers[wire::to_text(static_cast<wire::proxy_header_refusal>(i))] =
+            what.bad_headers[i];
+    }
+    const json::object made{{"up_seconds", seconds(what.up)},
+                            {"threads", what.threads},
+                            {"active", what.active},
+                            {"max_connections", what.max_connections},
+                            {"listeners", std::move(listeners)},
+                            {"targets", std::move(targets)},
+                            {"times_full", what.times_full},
+                            {"accept_shed", what.shed},
+                            {"accept_failed", what.accept_failed},
+                            {"buffers_short", what.buffers_short},
+                            {"ends_untold", what.ends_untold},
+                            {"bad_headers", std::move(bad_headers)},
+                            {"trouble", what.trouble}};
+    return json::serialize(made) + '\n';
+}
+
+} // namespace portico::app
