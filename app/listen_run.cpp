@@ -170,7 +170,9 @@ void listen_run::start_services() {
     for (const auto& each : listener_->sockets()) {
         (each.over == ip::transport::tcp ? has_streams_ : has_datagrams) = true;
     }
-    if (has_datagrams && !choice_.which) { // inherited ones; others were refused before
+    if (has_datagrams && choice_.relay) {
+        relay_datagrams();
+    } else if (has_datagrams && !choice_.which) { // inherited ones; others were refused before
         log_.write(severity::error,
                    "datagram sockets are not served: the service needs connections");
     } else if (has_datagrams) {
@@ -194,12 +196,45 @@ void listen_run::start_services() {
 
 // Clients wait in the queue until the names of the targets are resolved.
 void listen_run::prepare_relay() {
-    relay_ = std::make_unique<relay_run>(context_, log_, *choice_.relay, asked_.relay.engines(),
-                                         [this] { context_.stop(); });
+    relay_ =
+        std::make_unique<relay_run>(context_, log_, *choice_.relay, asked_.relay.engines(), [this] {
+            relay_is_over_ = true;
+            end_if_idle();
+        });
     const auto begun = relay_->prepare([this] {
         if (!draining_) {
             start_relay();
         }
+    });
+    if (!begun) {
+        std::cerr << "portico: listen: --to: " << begun.error() << '\n';
+        exit_code_ = exit_code(side::caller);
+        context_.stop();
+    }
+}
+
+// Of inherited sockets some may be for connections: half of the descriptors are left to them.
+void listen_run::relay_datagrams() {
+    const auto unserved =
+        std::any_of(listener_->sockets().begin(), listener_->sockets().end(), [](const auto& each) {
+            return each.over == ip::transport::udp &&
+                   !std::holds_alternative<ip::endpoint>(each.at);
+        });
+    if (unserved) {
+        log_.write(severity::error, "UNIX datagram sockets are not relayed");
+    }
+    if (choice_.relay->settings.headers_in || choice_.relay->settings.headers_out) {
+        log_.write(severity::error, "datagram sockets are not relayed with PROXY headers");
+        return;
+    }
+    const auto kept = has_streams_ ? os::descriptors_left() / 2 : 0;
+    datagram_relay_ =
+        std::make_unique<datagram_relay_run>(context_, log_, *choice_.relay, choice_.associations,
+                                             kept, choice_.door, [this] { end_if_idle(); });
+    const auto begun = datagram_relay_->start(listener_->sockets(), [this](const error& why) {
+        std::cerr << "portico: listen: " << to_text(why) << '\n';
+        exit_code_ = exit_code(why.who);
+        context_.stop();
     });
     if (!begun) {
         std::cerr << "portico: listen: --to: " << begun.error() << '\n';
@@ -229,7 +264,8 @@ std::uint64_t listen_run::connections() const {
 // A client that waits in the kernel's queue is better off than one that is refused because no
 // descriptor is left.
 void listen_run::set_limit() {
-    const auto left = os::descriptors_left();
+    const auto all = os::descriptors_left();
+    const auto left = all - std::min(all, datagram_relay_ ? datagram_relay_->capacity() : 0);
     const auto fit = relay_ ? relay_->connections_that_fit(left) : connections_that_fit(left);
     auto how = choice_.door;
     how.max_connections = std::min(how.max_connections, fit);
@@ -374,6 +410,14 @@ void listen_run::handle_signal(int number) {
     }
 }
 
+fields listen_run::stop_fields(std::string_view signal) const {
+    fields made{{"signal", std::string{signal}}, {"connections", connections()}};
+    if (datagram_relay_) {
+        made.push_back({"associations", std::uint64_t{datagram_relay_->associations()}});
+    }
+    return made;
+}
+
 void listen_run::drain(std::string_view signal) {
     draining_ = true;
     if (datagrams_) {
@@ -382,19 +426,20 @@ void listen_run::drain(std::string_view signal) {
     if (relay_) {
         relay_->drain(); // it takes who is in the queues
     }
+    if (datagram_relay_) {
+        datagram_relay_->drain(); // the same
+    }
     if (listener_) {
         log_counters(); // they are gone with it
         listener_->close();
     }
     // Who reads this line may count on nobody being let in any more.
-    log_.write(severity::info, "stopping when the last connection has ended",
-               {{"signal", std::string{signal}}, {"connections", connections()}});
+    log_.write(severity::info, "stopping when the last connection has ended", stop_fields(signal));
     end_if_idle();
 }
 
 void listen_run::stop_now(std::string_view signal) {
-    log_.write(severity::info, "stopping at once",
-               {{"signal", std::string{signal}}, {"connections", connections()}});
+    log_.write(severity::info, "stopping at once", stop_fields(signal));
     if (!draining_) {
         draining_ = true;
         if (datagrams_) {
@@ -407,6 +452,9 @@ void listen_run::stop_now(std::string_view signal) {
     if (relay_) {
         relay_->stop_now();
     }
+    if (datagram_relay_) {
+        datagram_relay_->stop_now();
+    }
     if (streams_) {
         streams_->stop_now();
     }
@@ -414,7 +462,9 @@ void listen_run::stop_now(std::string_view signal) {
 }
 
 void listen_run::end_if_idle() {
-    if (draining_ && active_ == 0 && !(relay_ && relay_->is_running())) {
+    const bool is_relaying = relay_ && relay_->is_running() && !relay_is_over_;
+    const bool has_datagrams = datagram_relay_ && datagram_relay_->is_running();
+    if (draining_ && active_ == 0 && !is_relaying && !has_datagrams) {
         context_.stop();
     }
 }
@@ -444,6 +494,9 @@ void listen_run::log_counters() {
     told_ = now;
     if (relay_) {
         full_ = relay_->log_counters() || full_;
+    }
+    if (datagram_relay_) {
+        datagram_relay_->log_counters();
     }
     if (std::exchange(full_, false)) {
         log_.write(severity::warning, "full: further clients wait in the kernel's queue",

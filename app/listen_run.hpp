@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admission_flags.hpp"
+#include "datagram_relay_run.hpp"
 #include "log.hpp"
 #include "relay_flags.hpp"
 #include "relay_run.hpp"
@@ -64,7 +65,8 @@ struct listen_options {
 struct service_choice {
     std::optional<serve::builtin> which; // else `relay` or `program`
     std::optional<run::relay_options> relay;
-    std::optional<ip::unix_name> status; // of the relay
+    relay::association_settings associations; // of a relay, for datagrams
+    std::optional<ip::unix_name> status;      // of the relay
     run::program_options program;
     run::admission_settings door;
 };
@@ -84,8 +86,10 @@ private:
     void start_services();
     void set_limit();
     void prepare_relay();
+    void relay_datagrams();
     void start_relay();
     [[nodiscard]] std::uint64_t connections() const;
+    [[nodiscard]] fields stop_fields(std::string_view signal) const;
     void accept_next();
     void handle_accepted(result<run::accepted> got);
     [[nodiscard]] bool let_in(const run::accepted& who);
@@ -111,12 +115,14 @@ private:
     std::unique_ptr<run::stream_service> streams_;
     std::unique_ptr<run::datagram_service> datagrams_;
     std::unique_ptr<relay_run> relay_;
+    std::unique_ptr<datagram_relay_run> datagram_relay_;
     std::unique_ptr<status_socket> status_;
     std::shared_ptr<run::admission> door_;
     std::size_t at_door_ = 0; // our number there
     std::size_t active_ = 0;
     std::uint64_t number_ = 0;
     bool has_streams_ = false;
+    bool relay_is_over_ = false;
     bool accepting_ = false;
     bool draining_ = false;
     bool full_ = false; // --max-connections was reached since the last look

@@ -25,7 +25,8 @@ void add_relay_flags(CLI::App& verb, relay_flags& flags) {
     add_duration(verb, "--check-every", flags.check_every,
                  "--to: connect to each target so often, to know whether it is there");
     add_duration(verb, "--idle-limit", flags.idle_limit,
-                 "--to: reset connections on which nothing was sent for so long");
+                 "--to: reset connections on which nothing was sent for so long; with --udp: "
+                 "forget the client, default 2m");
     add_duration(verb, "--half-closed-limit", flags.half_closed_limit,
                  "--to: the same, after one side has sent its end");
     verb.add_option("--threads", flags.threads,
@@ -58,6 +59,13 @@ void add_relay_flags(CLI::App& verb, relay_flags& flags) {
         ->check(CLI::Range(1024, 1 << 30));
     verb.add_flag("--fast-open", flags.fast_open,
                   "--to: clients may send with their first packet (TCP_FASTOPEN)");
+    verb.add_option("--associations", flags.associations,
+                    "--to with --udp: how many clients are known at once; default 4096")
+        ->check(CLI::Range(1, 65'536));
+    verb.add_option("--associations-per-client", flags.associations_per_client,
+                    "the same, of one IPv4 address or one /64 of IPv6; default a quarter of them "
+                    "all; 0: no limit")
+        ->check(CLI::Range(0, 65'536));
 }
 
 namespace {
@@ -79,14 +87,16 @@ tl::expected<run::proxy_in, std::string> read_proxy_in(const relay_flags& flags)
 
 } // namespace
 
-tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags& flags) {
+tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags& flags,
+                                                               ip::transport over) {
     run::relay_options made;
     for (const auto& each : flags.to) {
-        auto target = parse_relay_target(each);
+        auto target = parse_relay_target(each, over);
         if (!target) {
             return tl::unexpected{"--to: " + target.error()};
         }
         made.targets.push_back(*std::move(target));
+        made.targets.back().over = over;
     }
     auto& settings = made.settings;
     settings.connect_timeout = flags.connect_timeout.value_or(std::chrono::seconds{30});
@@ -122,6 +132,28 @@ tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags
     made.balance = relay::parse_policy(flags.balance).value();
     made.check_every = flags.check_every;
     return made;
+}
+
+relay::association_settings read_association_flags(const relay_flags& flags) {
+    relay::association_settings made;
+    made.capacity = flags.associations;
+    made.max_per_prefix =
+        flags.associations_per_client.value_or(std::max<std::size_t>(1, flags.associations / 4));
+    made.idle = flags.idle_limit.value_or(made.idle);
+    made.idle_unproven = std::min(made.idle, made.idle_unproven);
+    return made;
+}
+
+std::string_view connection_flag(const relay_flags& flags) noexcept {
+    return flags.check_every          ? "--check-every"
+           : flags.half_closed_limit  ? "--half-closed-limit"
+           : flags.connect_timeout    ? "--connect-timeout"
+           : flags.threads != 0       ? "--threads"
+           : !flags.proxy_in.empty()  ? "--proxy-in"
+           : flags.proxy_in_timeout   ? "--proxy-in-timeout"
+           : !flags.proxy_out.empty() ? "--proxy-out"
+           : flags.fast_open          ? "--fast-open"
+                                      : "";
 }
 
 } // namespace portico::app

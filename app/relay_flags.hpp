@@ -1,12 +1,14 @@
 // The options of `portico listen` that are about a relay (--to).
 #pragma once
 
+#include "portico/relay/associations.hpp"
 #include "portico/run/relay.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace portico::app {
@@ -28,6 +30,8 @@ struct relay_flags {
     std::string from{};
     int socket_buffer = 0; // 0: the kernel's choice
     bool fast_open = false;
+    std::size_t associations = relay::association_settings{}.capacity;
+    std::optional<std::size_t> associations_per_client{};
 
     [[nodiscard]] bool is_asked() const noexcept { return !to.empty(); }
     [[nodiscard]] std::size_t engines() const;
@@ -35,8 +39,13 @@ struct relay_flags {
 
 void add_relay_flags(CLI::App& verb, relay_flags& flags);
 
-// The error is for a person.
+// `over`: what the targets are reached over. The error is for a person.
 [[nodiscard]] tl::expected<run::relay_options, std::string>
-read_relay_flags(const relay_flags& flags);
+read_relay_flags(const relay_flags& flags, ip::transport over = ip::transport::tcp);
+
+// The table of a relay of datagrams.
+[[nodiscard]] relay::association_settings read_association_flags(const relay_flags& flags);
+// An option that was given and that only connections have; empty: none.
+[[nodiscard]] std::string_view connection_flag(const relay_flags& flags) noexcept;
 
 } // namespace portico::app

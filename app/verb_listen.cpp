@@ -38,7 +38,7 @@ void list_services(std::ostream& to) {
         to << "      " << each.name << std::string(18 - std::string_view{each.name}.size(), ' ')
            << each.description << '\n';
     }
-    to << "      --to HOST:PORT    relay each connection to another service\n"
+    to << "      --to HOST:PORT    relay each connection, or UDP client, to another service\n"
           "      -- PROGRAM ARG... run a program for each connection\n";
 }
 
@@ -61,16 +61,39 @@ bool one_service(const listen_options& asked) {
     return false;
 }
 
-// UDP has no connections, so there is nothing to give to a program or to relay.
+bool is_udp(const plan::wish& wish) {
+    return wish.over == ip::transport::udp;
+}
+
+// A relay tells clients apart by their address and port, which those of UNIX sockets do not have.
+bool relay_fits_udp(const listen_options& asked, const std::vector<plan::wish>& wishes) {
+    if (const auto flag = connection_flag(asked.relay); !flag.empty()) {
+        std::cerr << "portico: listen: " << flag
+                  << " is about connections, and UDP has none; leave it out, or --udp\n";
+        return false;
+    }
+    for (const auto& each : wishes) {
+        if (is_udp(each) && std::holds_alternative<ip::unix_name>(each.where.where)) {
+            std::cerr << "portico: listen: " << each.where.text
+                      << ": datagrams of UNIX sockets are not relayed; listen on an IP address, or "
+                         "without --udp\n";
+            return false;
+        }
+    }
+    return true;
+}
+
+// UDP has no connections, so there is nothing to give to a program.
 bool fits_transport(const listen_options& asked, const std::vector<plan::wish>& wishes) {
-    const bool udp = std::any_of(wishes.begin(), wishes.end(),
-                                 [](const auto& each) { return each.over == ip::transport::udp; });
-    if (!udp || asked.builtin_service()) {
+    if (std::none_of(wishes.begin(), wishes.end(), is_udp) || asked.builtin_service()) {
         return true;
     }
+    if (asked.relay.is_asked()) {
+        return relay_fits_udp(asked, wishes);
+    }
     std::cerr << "portico: listen: " << services_asked(asked).front()
-              << " works on connections, and UDP has none; use TCP (without --udp), or one of the "
-                 "built-in services\n";
+              << " works on connections, and UDP has none; use TCP (without --udp), a relay "
+                 "(--to), or one of the built-in services\n";
     return false;
 }
 
@@ -86,8 +109,9 @@ bool dead_after_fits(const listen_options& asked) {
 
 // ---- the service ----
 
-tl::expected<service_choice, std::string> read_relay(const listen_options& asked) {
-    auto relay = read_relay_flags(asked.relay);
+tl::expected<service_choice, std::string> read_relay(const listen_options& asked,
+                                                     ip::transport over) {
+    auto relay = read_relay_flags(asked.relay, over);
     if (!relay) {
         return tl::unexpected{relay.error()};
     }
@@ -100,6 +124,7 @@ tl::expected<service_choice, std::string> read_relay(const listen_options& asked
         made.status = *name;
     }
     made.relay = *std::move(relay);
+    made.associations = read_association_flags(asked.relay);
     if (asked.dead_after) {
         made.relay->settings.dead_after =
             std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
@@ -126,9 +151,10 @@ tl::expected<service_choice, std::string> read_program(const listen_options& ask
 }
 
 // The error is for a person.
-tl::expected<service_choice, std::string> read_service(const listen_options& asked) {
+tl::expected<service_choice, std::string> read_service(const listen_options& asked,
+                                                       ip::transport over) {
     if (!asked.relay.to.empty()) {
-        return read_relay(asked);
+        return read_relay(asked, over);
     }
     if (!asked.relay.status.empty()) {
         return tl::unexpected{
@@ -150,7 +176,9 @@ int run_listen(const listen_options& asked) {
     if (!wishes || !fits_transport(asked, *wishes) || !dead_after_fits(asked)) {
         return exit_code(side::caller);
     }
-    auto choice = read_service(asked).and_then([&](service_choice made) {
+    // --udp is for all of them.
+    const auto over = wishes->empty() ? ip::transport::tcp : wishes->front().over;
+    auto choice = read_service(asked, over).and_then([&](service_choice made) {
         return read_admission_flags(asked.door).map([&](run::admission_settings door) {
             made.door = std::move(door);
             return std::move(made);

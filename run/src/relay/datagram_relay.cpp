@@ -94,7 +94,7 @@ void count(datagram_flow& flow, datagram_drop why) {
 
 std::string_view to_text(datagram_drop why) noexcept {
     constexpr std::array<std::string_view, datagram_drops> names{
-        "truncated",   "to_group",  "bad_source", "looped", "denied",    "full",
+        "truncated",   "to_group",  "bad_source", "looped", "no_egress", "denied",  "full",
         "prefix_full", "no_socket", "no_target",  "busy",   "too_large", "not_sent"};
     return names[static_cast<std::size_t>(why)];
 }
@@ -145,6 +145,7 @@ struct datagram_relay::state : std::enable_shared_from_this<datagram_relay::stat
     void check_drained();
     void finish();
     void stop();
+    void end_all();
 
     asio::any_io_executor executor;
     std::shared_ptr<relay_targets> targets;
@@ -162,6 +163,7 @@ struct datagram_relay::state : std::enable_shared_from_this<datagram_relay::stat
     datagram_relay_counters counts;
     std::uint64_t number = 0;
     std::size_t waiting = 0; // associations that wait for an answer
+    bool has_egress = true;
     bool draining = false;
     bool stopped = false;
     std::vector<std::byte> buffer;
@@ -302,6 +304,9 @@ std::optional<datagram_drop> datagram_relay::state::refuse(const os::datagram& g
 tl::expected<association*, datagram_drop>
 datagram_relay::state::begin(const relay::association_key& key, instant now) {
     const auto client = ip::canonical(key.client);
+    if (!has_egress) {
+        return tl::unexpected{datagram_drop::no_egress};
+    }
     if (door.let_in && !door.let_in(now, client)) {
         return tl::unexpected{datagram_drop::denied};
     }
@@ -377,6 +382,9 @@ os::sys_status datagram_relay::state::open_socket(association& of, const target_
         return tl::unexpected{made.error()};
     }
     const bool is_local = std::holds_alternative<ip::unix_name>(to.at);
+    if (how.socket_buffer) {
+        static_cast<void>(os::set_buffers(made->raw(), *how.socket_buffer));
+    }
     if (!how.interface.empty() && !is_local) {
         if (auto done = os::set_bind_to_device(*made, how.interface); !done) {
             return done;
@@ -596,6 +604,10 @@ void datagram_relay::state::stop() {
         }
         each.descriptor.reset();
     }
+    end_all();
+}
+
+void datagram_relay::state::end_all() {
     for (std::uint32_t i = 0; i < known.size(); ++i) {
         if (known[i]) {
             table.handle_closed(known[i]->id);
@@ -630,6 +642,13 @@ datagram_relay_counters datagram_relay::counters() const noexcept {
     auto all = state_->counts;
     all.associations = state_->table.counts();
     return all;
+}
+
+void datagram_relay::set_egress(bool is_there) {
+    state_->has_egress = is_there;
+    if (!is_there) {
+        state_->end_all();
+    }
 }
 
 void datagram_relay::drain(std::function<void()> over) {

@@ -261,6 +261,18 @@ TEST_F(relayed_datagrams, they_leave_by_no_other_device_when_theirs_is_gone) {
     EXPECT_EQ(target.available(), 0U);
 }
 
+TEST_F(relayed_datagrams, while_the_way_out_is_gone_nothing_is_relayed) {
+    start(target);
+    converse(client, target);
+    relay->set_egress(false);
+    EXPECT_EQ(relay->active(), 0U);
+    put(client, "x", ours());
+    run_until([&] { return dropped(datagram_drop::no_egress) == 1; });
+    relay->set_egress(true);
+    converse(client, target);
+    EXPECT_EQ(target.available(), 0U);
+}
+
 // ---- targets that fail ----
 
 TEST_F(relayed_datagrams, what_follows_a_refusal_goes_to_the_next_target) {

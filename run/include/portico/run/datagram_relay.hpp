@@ -24,6 +24,7 @@ struct datagram_relay_settings {
     hash_seed seed{};                         // of the table; not to be guessed
     std::optional<ip::endpoint> from{};       // local address of the sockets towards targets
     std::string interface {};                 // SO_BINDTODEVICE for them
+    std::optional<int> socket_buffer{};       // see os::set_buffers(); theirs
     duration drain = std::chrono::seconds{2}; // how long a drain waits for answers
 };
 
@@ -33,6 +34,7 @@ enum class datagram_drop : std::uint8_t {
     to_group,    // it came to a multicast or broadcast address, which no answer can come from
     bad_source,  // its source cannot be answered, or a service of RFC 862 to 868 would answer back
     looped,      // from a socket of this relay: its target is itself
+    no_egress,   // the way out is gone, see set_egress()
     denied,      // by the door
     full,        // of the table, see relay::association_drop
     prefix_full, // of the table
@@ -42,7 +44,7 @@ enum class datagram_drop : std::uint8_t {
     too_large,   // for the family that it goes on over (EMSGSIZE)
     not_sent,    // any other error of sendmsg(2)
 };
-inline constexpr std::size_t datagram_drops = 12;
+inline constexpr std::size_t datagram_drops = 13;
 // "truncated", "to_group", ...
 [[nodiscard]] std::string_view to_text(datagram_drop why) noexcept;
 
@@ -126,6 +128,10 @@ public:
 
     [[nodiscard]] std::size_t active() const noexcept; // associations
     [[nodiscard]] datagram_relay_counters counters() const noexcept;
+
+    // While the device or address of the sockets towards targets is gone nothing is relayed, and
+    // there are no associations: nothing may leave by another way. It is there at first.
+    void set_egress(bool is_there);
 
     // Takes what is in the queues of clients, at most 1,024 of each socket, and nothing after it;
     // passes answers on until nobody waits for one, or settings.drain is over; then stops, and
