@@ -66,6 +66,13 @@ proxy_result<proxy_target> proxy_target::make(std::string_view host, std::uint16
     return made;
 }
 
+proxy_target proxy_target::make(const ip::endpoint& which) noexcept {
+    proxy_target made;
+    made.port_ = which.port;
+    made.host_ = which.address.is_v4() ? which.address : ip::address::v6(which.address.to_v6());
+    return made;
+}
+
 std::string proxy_target::text() const {
     if (const auto* literal = std::get_if<ip::address>(&host_)) {
         return ip::to_text(ip::endpoint{*literal, port_});

@@ -1,10 +1,9 @@
 #include "portico/wire/proxy_header.hpp"
 
+#include "portico/testkit/random.hpp"
 #include "wire/proxy_header_samples.hpp"
 
 #include <gtest/gtest.h>
-
-#include <random>
 
 namespace portico::wire {
 namespace {
@@ -188,8 +187,7 @@ TEST(proxy_header_writing, the_largest_header_is_read_again) {
 
 class chance {
 public:
-    explicit chance(std::uint32_t seed) : bits_{seed} {}
-    std::size_t below(std::size_t count) { return bits_() % count; }
+    std::size_t below(std::size_t count) { return bits_.below(count); }
     std::string bytes(std::size_t count) {
         std::string made;
         while (made.size() < count) {
@@ -244,12 +242,11 @@ public:
     }
 
 private:
-    std::minstd_rand bits_;
+    testkit::seeded_random bits_;
 };
 
 TEST(proxy_header_writing, random_headers_are_read_as_they_were_written) {
-    constexpr std::uint32_t seed = 7;
-    chance random{seed};
+    chance random;
     for (int turn = 0; turn < 2000; ++turn) {
         const auto header = random.header();
         const auto text = written(header);
@@ -265,7 +262,7 @@ TEST(proxy_header_writing, random_headers_are_read_as_they_were_written) {
 }
 
 TEST(proxy_header_writing, random_headers_are_read_byte_by_byte) {
-    chance random{11};
+    chance random;
     for (int turn = 0; turn < 60; ++turn) {
         const auto header = random.header();
         EXPECT_EQ(read(written(header)), header) << "turn " << turn;

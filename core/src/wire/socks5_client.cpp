@@ -1,68 +1,32 @@
 // Read first: RFC 1928 sections 3 to 6, RFC 1929 section 2.
 #include "portico/wire/socks5_client.hpp"
 
-#include "wire/names.hpp"
+#include "wire/socks5_format.hpp"
 
 #include <algorithm>
 
 namespace portico::wire {
 namespace {
 
-constexpr unsigned version = 5;
-constexpr unsigned authentication_version = 1;
-constexpr unsigned method_none = 0;
-constexpr unsigned method_password = 2;
-constexpr unsigned method_no_acceptable = 0xff;
-constexpr unsigned command_connect = 1;
-constexpr unsigned address_v4 = 1;
-constexpr unsigned address_name = 3;
-constexpr unsigned address_v6 = 4;
-constexpr std::size_t max_credential = 255;
-
-using bytes = std::vector<std::byte>;
-
-void put(bytes& to, unsigned value) {
-    to.push_back(static_cast<std::byte>(value));
-}
-
-void put(bytes& to, std::string_view text) {
-    for (const char c : text) {
-        to.push_back(static_cast<std::byte>(c));
-    }
-}
-
-template <std::size_t n>
-void put(bytes& to, const std::array<std::uint8_t, n>& from) {
-    for (const auto byte : from) {
-        to.push_back(static_cast<std::byte>(byte));
-    }
-}
+using namespace socks5;
 
 // RFC 1928 section 4.
-bytes connect_request(const proxy_target& target) {
-    bytes made;
+octets connect_request(const proxy_target& target) {
+    octets made;
     put(made, version);
     put(made, command_connect);
     put(made, 0U);
     if (const auto* name = std::get_if<std::string>(&target.host())) {
-        put(made, address_name);
-        put(made, static_cast<unsigned>(name->size()));
-        put(made, *name);
-    } else if (const auto& literal = std::get<ip::address>(target.host()); literal.is_v4()) {
-        put(made, address_v4);
-        put(made, literal.to_v4());
+        put_address(made, *name, target.port());
     } else {
-        put(made, address_v6);
-        put(made, literal.to_v6());
+        put_address(made, {std::get<ip::address>(target.host()), target.port()});
     }
-    put(made, target.port() / 256U);
-    put(made, target.port() % 256U);
     return made;
 }
 
 // RFC 1929 section 2.
-bytes authentication_request(const credentials& who) {
-    bytes made;
+octets authentication_request(const credentials& who) {
+    octets made;
     put(made, authentication_version);
     put(made, static_cast<unsigned>(who.user.size()));
     put(made, who.user);
@@ -103,7 +67,7 @@ proxy_result<socks5_client> socks5_client::make(const proxy_target& target,
         made.authentication_ = authentication_request(*who);
     }
     made.request_ = connect_request(target);
-    bytes greeting;
+    octets greeting;
     put(greeting, version);
     put(greeting, who ? 2U : 1U);
     put(greeting, method_none);

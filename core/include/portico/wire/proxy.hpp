@@ -2,7 +2,7 @@
 #pragma once
 
 #include "portico/base/error.hpp"
-#include "portico/ip/address.hpp"
+#include "portico/ip/endpoint.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -36,6 +36,8 @@ public:
     // to a proxy. An address with a zone is refused: a zone means nothing on another host. Errors:
     // std::errc::invalid_argument, side::caller.
     [[nodiscard]] static proxy_result<proxy_target> make(std::string_view host, std::uint16_t port);
+    // A zone is left out.
+    [[nodiscard]] static proxy_target make(const ip::endpoint& which) noexcept;
 
     [[nodiscard]] const std::variant<std::string, ip::address>& host() const noexcept {
         return host_;
@@ -43,6 +45,8 @@ public:
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
     // "example.org:80", "[2001:db8::1]:80"
     [[nodiscard]] std::string text() const;
+
+    friend bool operator==(const proxy_target&, const proxy_target&) = default;
 
 private:
     proxy_target() = default;
