@@ -3,9 +3,9 @@
 #pragma once
 
 #include "portico/wire/proxy_header.hpp"
+#include "wire/peer.hpp"
 
-#include <gtest/gtest.h>
-
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -37,18 +37,6 @@ inline const auto haproxy_ssl = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x82"
                                 "\x22\0\x10jane.example.org\x25\0\x07RSA2048"
                                 "\x24\0\x0aRSA-SHA256\x23\0\x16TLS_AES_256_GCM_SHA384"s;
 
-inline std::span<const std::byte> bytes_of(std::string_view text) {
-    return std::as_bytes(std::span{text});
-}
-
-inline std::string text_of(std::span<const std::byte> bytes) {
-    std::string made;
-    for (const auto byte : bytes) {
-        made += std::to_integer<char>(byte);
-    }
-    return made;
-}
-
 inline bool same(const proxy_header_reading& a, const proxy_header_reading& b) {
     if (const auto* done = std::get_if<proxy_header_complete>(&a)) {
         const auto* other = std::get_if<proxy_header_complete>(&b);
@@ -62,31 +50,39 @@ inline bool same(const proxy_header_reading& a, const proxy_header_reading& b) {
     return other != nullptr && std::get<proxy_header_incomplete>(a).needs == other->needs;
 }
 
+// Makes the test fail.
+inline void demand(bool holds, const std::string& otherwise) {
+    if (!holds) {
+        throw std::logic_error{otherwise};
+    }
+}
+
 // What reading `text` comes to; the same whichever part of it comes first, and whatever follows.
 inline proxy_header_reading read_in_steps(std::string_view text,
                                           std::size_t max_v2 = default_max_proxy_v2) {
     proxy_header_reading last;
     std::size_t needed = 0;
     bool is_over = false;
-    const auto longer = std::string{text} + "\r\nGET / HTTP/1.0\r\n\r\n";
     for (std::size_t size = 0; size <= text.size(); ++size) {
+        const auto at = " at byte " + std::to_string(size);
         auto now = read_proxy_header(bytes_of(text.substr(0, size)), max_v2);
         const auto* incomplete = std::get_if<proxy_header_incomplete>(&now);
         if (is_over) {
-            EXPECT_TRUE(same(last, now)) << "it changed its mind at byte " << size;
+            demand(same(last, now), "it changed its mind" + at);
         } else if (incomplete != nullptr) {
-            EXPECT_GT(incomplete->needs, size);
-            EXPECT_GE(incomplete->needs, needed) << "it needs less than it did at " << size;
+            demand(incomplete->needs > size, "it needs what it has" + at);
+            demand(incomplete->needs >= needed, "it needs less than it did" + at);
             needed = incomplete->needs;
         } else if (const auto* done = std::get_if<proxy_header_complete>(&now)) {
-            EXPECT_EQ(done->size, size) << "the last byte was not needed";
-            EXPECT_GE(size, needed) << "it needed less than it said";
+            demand(done->size == size, "the last byte was not needed" + at);
+            demand(size >= needed, "it needed less than it said" + at);
         }
         is_over = incomplete == nullptr;
         last = std::move(now);
     }
     if (is_over) {
-        EXPECT_TRUE(same(last, read_proxy_header(bytes_of(longer), max_v2)));
+        const auto longer = std::string{text} + "\r\nGET / HTTP/1.0\r\n\r\n";
+        demand(same(last, read_proxy_header(bytes_of(longer), max_v2)), "it looked too far");
     }
     return last;
 }
@@ -94,11 +90,11 @@ inline proxy_header_reading read_in_steps(std::string_view text,
 inline proxy_header read(std::string_view text) {
     const auto last = read_in_steps(text);
     if (const auto* no = std::get_if<proxy_header_refused>(&last)) {
-        ADD_FAILURE() << no->text;
+        throw std::logic_error{no->text};
     }
     const auto* done = std::get_if<proxy_header_complete>(&last);
-    EXPECT_TRUE(done != nullptr && done->size == text.size());
-    return done != nullptr ? done->header : proxy_header{};
+    demand(done != nullptr && done->size == text.size(), "it is not the whole header");
+    return done->header;
 }
 
 } // namespace portico::wire::test
