@@ -174,6 +174,18 @@ std::size_t datagram_relay_run::associations() const {
     return relay_ ? relay_->active() : 0;
 }
 
+void datagram_relay_run::read(relay_figures& to) const {
+    auto& made = to.udp.emplace();
+    made.associations = associations();
+    made.max_associations = capacity();
+    if (relay_) {
+        made.counts = relay_->counters();
+    }
+    if (targets_) {
+        add_targets(to, *targets_, ip::transport::udp);
+    }
+}
+
 // ---- the log ----
 
 // Who never got an answer may not exist: such a line for each would be a stranger's way to fill the

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "log.hpp"
+#include "relay_status.hpp"
 
 #include "portico/run/admission.hpp"
 #include "portico/run/datagram_relay.hpp"
@@ -38,6 +39,8 @@ public:
     [[nodiscard]] bool is_running() const noexcept { return is_running_; }
     [[nodiscard]] std::size_t associations() const;
     [[nodiscard]] std::size_t capacity() const noexcept { return how_.table.capacity; }
+    // For whoever asks.
+    void read(relay_figures& to) const;
     // Logs what has changed since the last time.
     void log_counters();
 

@@ -122,12 +122,21 @@ void listen_run::handle_start(run::listen_outcome outcome) {
 
 // Before anything is answered, so that who sees it listening can ask.
 void listen_run::open_status() {
-    status_ = std::make_unique<status_socket>(context_, log_, [this](status_form how) {
-        const auto now = relay_ ? relay_->figures(os::now()) : relay_figures{};
-        return how == status_form::table  ? to_table(now)
-               : how == status_form::json ? to_json(now)
-                                          : to_prometheus(now);
-    });
+    status_ =
+        std::make_unique<status_socket>(context_, log_, [this, began = os::now()](status_form how) {
+            relay_figures now;
+            now.now = os::now();
+            now.up = now.now - began;
+            if (relay_) {
+                relay_->read(now);
+            }
+            if (datagram_relay_) {
+                datagram_relay_->read(now);
+            }
+            return how == status_form::table  ? to_table(now)
+                   : how == status_form::json ? to_json(now)
+                                              : to_prometheus(now);
+        });
     status_->open(*choice_.status, [this](const run::listen_report& report) {
         if (draining_) {
             return;

@@ -1,6 +1,5 @@
 #include "relay_run.hpp"
 
-#include "portico/os/clock.hpp"
 #include "portico/os/spawn.hpp"
 
 #include <algorithm>
@@ -29,7 +28,7 @@ tl::expected<void, std::string> relay_run::prepare(std::function<void()> known) 
         return tl::unexpected{std::move(targets.error())};
     }
     targets_ = *std::move(targets);
-    meter_ = relay_meter::make(targets_, os::now());
+    meter_ = relay_meter::make(targets_);
     return {};
 }
 

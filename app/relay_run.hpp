@@ -39,7 +39,7 @@ public:
     // How many there are descriptors for, when `left` are free.
     [[nodiscard]] std::size_t connections_that_fit(std::size_t left) const;
     // For whoever asks. Precondition: it was prepared.
-    [[nodiscard]] relay_figures figures(instant now) const { return meter_->read(now); }
+    void read(relay_figures& to) const { meter_->read(to); }
     // Logs what has changed since the last time; true: the limit was reached meanwhile.
     [[nodiscard]] bool log_counters();
 

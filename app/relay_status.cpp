@@ -31,13 +31,11 @@ std::string printable(std::string_view text) {
 }
 
 // A name is used once, or metrics could not be told apart: the second "x" is "x#2".
-template <class Named>
-std::string unique(std::string_view text, const std::vector<Named>& taken) {
+template <class IsTaken>
+std::string unique(std::string_view text, IsTaken is_taken) {
     const auto name = printable(text);
     auto made = name;
-    for (unsigned number = 2; std::any_of(taken.begin(), taken.end(),
-                                          [&](const auto& each) { return each.name == made; });
-         ++number) {
+    for (unsigned number = 2; is_taken(made); ++number) {
         made = name + "#" + std::to_string(number);
     }
     return made;
@@ -52,13 +50,34 @@ void subtract(relay_figures::connect_times& from, const relay_figures::connect_t
 
 } // namespace
 
+bool is_used(const relay::target_state::way_state& one) noexcept {
+    return one.has_addresses || one.connected + one.failed != 0;
+}
+
+std::string_view to_text(relay_family which) noexcept {
+    return relay::to_text(static_cast<relay::way>(which));
+}
+
+void add_targets(relay_figures& to, const run::relay_targets& which, ip::transport over) {
+    for (auto& each : which.snapshot()) {
+        auto name = unique(each.name, [&](const std::string& made) {
+            return std::any_of(to.targets.begin(), to.targets.end(), [&](const auto& other) {
+                return other.over == over && other.name == made;
+            });
+        });
+        to.targets.push_back({std::move(name), over, std::move(each), {}});
+    }
+    if (const auto trouble = printable(which.trouble()); !trouble.empty()) {
+        to.trouble += (to.trouble.empty() ? "" : "; ") + trouble;
+    }
+}
+
 std::uint64_t relay_figures::connect_times::count() const noexcept {
     return std::accumulate(below.begin(), below.end(), std::uint64_t{0});
 }
 
-std::shared_ptr<relay_meter> relay_meter::make(std::shared_ptr<run::relay_targets> targets,
-                                               instant now) {
-    std::shared_ptr<relay_meter> made{new relay_meter{std::move(targets), now}};
+std::shared_ptr<relay_meter> relay_meter::make(std::shared_ptr<run::relay_targets> targets) {
+    std::shared_ptr<relay_meter> made{new relay_meter{std::move(targets)}};
     made->targets_->tell_begun([weak = made->weak_from_this()](relay::target_id id) {
         if (const auto self = weak.lock()) {
             self->handle_begun(id);
@@ -67,15 +86,19 @@ std::shared_ptr<relay_meter> relay_meter::make(std::shared_ptr<run::relay_target
     return made;
 }
 
-relay_meter::relay_meter(std::shared_ptr<run::relay_targets> targets, instant now)
-    : targets_{std::move(targets)}, began_{now}, before_(targets_->capacity()) {}
+relay_meter::relay_meter(std::shared_ptr<run::relay_targets> targets)
+    : targets_{std::move(targets)}, before_(targets_->capacity()) {}
 
 void relay_meter::attach(const run::relay_group& group, std::span<const run::bound_socket> sockets,
                          std::span<const plan::wish> wishes, std::size_t max_connections) {
     group_ = &group;
     max_connections_ = max_connections;
     for (const auto& each : wishes) {
-        listeners_.push_back({unique(each.where.text, listeners_), {}});
+        auto name = unique(each.where.text, [&](const std::string& made) {
+            return std::any_of(listeners_.begin(), listeners_.end(),
+                               [&](const auto& other) { return other.name == made; });
+        });
+        listeners_.push_back({std::move(name), {}});
     }
     for (const auto& each : sockets) {
         listeners_[each.wish].has[static_cast<std::size_t>(family_of(each.at))] = true;
@@ -98,20 +121,21 @@ relay_meter::times relay_meter::connect_times_of(relay::target_id id) const {
     return sum;
 }
 
-relay_figures relay_meter::read(instant now) const {
-    relay_figures made;
-    made.now = now;
-    made.up = now - began_;
-    made.max_connections = max_connections_;
-    made.trouble = printable(targets_->trouble());
-    read_targets(made);
-    if (group_ != nullptr) {
-        made.threads = group_->size();
-        made.active = group_->active();
-        read_flows(made);
-        read_totals(made);
+void relay_meter::read(relay_figures& to) const {
+    const auto first = to.targets.size();
+    add_targets(to, *targets_, ip::transport::tcp);
+    for (auto i = first; i < to.targets.size(); ++i) {
+        auto& each = to.targets[i];
+        each.took = connect_times_of(each.state.id);
+        subtract(each.took, before_[each.state.id]);
     }
-    return made;
+    if (group_ != nullptr) {
+        to.threads = group_->size();
+        to.active = group_->active();
+        to.max_connections = max_connections_;
+        read_flows(to);
+        read_totals(to);
+    }
 }
 
 void relay_meter::read_flows(relay_figures& to) const {
@@ -135,15 +159,6 @@ void relay_meter::read_flows(relay_figures& to) const {
                 to.flows.push_back(std::move(sum));
             }
         }
-    }
-}
-
-void relay_meter::read_targets(relay_figures& to) const {
-    for (auto& each : targets_->snapshot()) {
-        auto took = connect_times_of(each.id);
-        subtract(took, before_[each.id]);
-        auto name = unique(each.name, to.targets);
-        to.targets.push_back({std::move(name), std::move(each), took});
     }
 }
 

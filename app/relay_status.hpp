@@ -3,14 +3,17 @@
 
 #include "portico/plan/plan.hpp"
 #include "portico/relay/targets.hpp"
+#include "portico/run/datagram_relay.hpp"
 #include "portico/run/listen.hpp"
 #include "portico/run/relay_group.hpp"
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace portico::app {
@@ -34,9 +37,15 @@ struct relay_figures {
         [[nodiscard]] std::uint64_t count() const noexcept;
     };
     struct target {
-        std::string name; // unique in the same way
+        std::string name; // unique in the same way, among those of one transport
+        ip::transport over = ip::transport::tcp;
         relay::target_state state;
-        connect_times took;
+        connect_times took; // tcp
+    };
+    struct datagrams {
+        std::uint64_t associations = 0;
+        std::uint64_t max_associations = 0;
+        run::datagram_relay_counters counts{};
     };
     instant now{};
     duration up{};
@@ -45,6 +54,7 @@ struct relay_figures {
     std::uint64_t max_connections = 0;
     std::vector<flow> flows{};
     std::vector<target> targets{};
+    std::optional<datagrams> udp{};
     std::uint64_t accept_failed = 0;
     std::uint64_t shed = 0;
     std::uint64_t times_full = 0;
@@ -53,6 +63,12 @@ struct relay_figures {
     std::array<std::uint64_t, wire::proxy_header_refusals> bad_headers{};
     std::string trouble{};
 };
+
+// The targets of a relay, without their times. Those that are there already keep their names.
+void add_targets(relay_figures& to, const run::relay_targets& which, ip::transport over);
+// Whether there is anything to tell about this way to a target.
+[[nodiscard]] bool is_used(const relay::target_state::way_state& one) noexcept;
+[[nodiscard]] std::string_view to_text(run::relay_family which) noexcept;
 
 // Lines end in '\n'.
 [[nodiscard]] std::string to_table(const relay_figures& what);
@@ -65,12 +81,12 @@ struct relay_figures {
 class relay_meter : public std::enable_shared_from_this<relay_meter> {
 public:
     [[nodiscard]] static std::shared_ptr<relay_meter>
-    make(std::shared_ptr<run::relay_targets> targets, instant now);
+    make(std::shared_ptr<run::relay_targets> targets);
 
     // From now on there is something to count. `group` stays where it is.
     void attach(const run::relay_group& group, std::span<const run::bound_socket> sockets,
                 std::span<const plan::wish> wishes, std::size_t max_connections);
-    [[nodiscard]] relay_figures read(instant now) const;
+    void read(relay_figures& to) const;
 
 private:
     // A listener, and the families that its sockets are of.
@@ -80,15 +96,13 @@ private:
     };
     using times = relay_figures::connect_times;
 
-    relay_meter(std::shared_ptr<run::relay_targets> targets, instant now);
+    explicit relay_meter(std::shared_ptr<run::relay_targets> targets);
     void handle_begun(relay::target_id id);
     [[nodiscard]] times connect_times_of(relay::target_id id) const;
     void read_flows(relay_figures& to) const;
-    void read_targets(relay_figures& to) const;
     void read_totals(relay_figures& to) const;
 
     std::shared_ptr<run::relay_targets> targets_;
-    instant began_;
     std::vector<times> before_; // by target_id
     const run::relay_group* group_ = nullptr;
     std::vector<listener> listeners_;

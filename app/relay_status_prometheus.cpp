@@ -58,17 +58,13 @@ private:
     std::string text_;
 };
 
-std::string_view text_of(run::relay_family which) {
-    return relay::to_text(static_cast<relay::way>(which));
-}
-
 void add_flows(page& to, const relay_figures& what) {
     using flow = relay_figures::flow;
     const auto each_flow = [&](std::string_view name, std::string_view type, std::string_view help,
                                std::uint64_t flow::*value) {
         to.begin(name, type, help);
         for (const auto& each : what.flows) {
-            to.add({{"listener", each.listener}, {"family", text_of(each.family)}}, each.*value);
+            to.add({{"listener", each.listener}, {"family", to_text(each.family)}}, each.*value);
         }
     };
     each_flow("connections_accepted_total", "counter", "Connections of clients that were accepted.",
@@ -82,7 +78,7 @@ void add_flows(page& to, const relay_figures& what) {
     for (const auto& each : what.flows) {
         for (std::size_t i = 0; i < each.ended.size(); ++i) {
             to.add({{"listener", each.listener},
-                    {"family", text_of(each.family)},
+                    {"family", to_text(each.family)},
                     {"reason", run::to_text(static_cast<run::relay_end>(i))}},
                    each.ended[i]);
         }
@@ -114,6 +110,10 @@ void add_totals(page& to, const relay_figures& what) {
     }
 }
 
+labels labels_of(const relay_figures::target& which) {
+    return {{"target", which.name}, {"transport", ip::to_text(which.over)}};
+}
+
 void add_targets(page& to, const relay_figures& what) {
     using target = relay_figures::target;
     const auto each_target = [&](std::string_view name, std::string_view type,
@@ -121,7 +121,7 @@ void add_targets(page& to, const relay_figures& what) {
                                  const std::function<std::uint64_t(const target&)>& value) {
         to.begin(name, type, help);
         for (const auto& each : what.targets) {
-            to.add({{"target", each.name}}, value(each));
+            to.add(labels_of(each), value(each));
         }
     };
     each_target("target_leaving", "gauge", "1: it gets no new connections, and is gone after them.",
@@ -148,8 +148,10 @@ void add_ways(page& to, const relay_figures& what) {
         for (const auto& each : what.targets) {
             for (const auto over : all_ways) {
                 const auto& one = each.state.over[static_cast<std::size_t>(over)];
-                if (one.has_addresses || one.connected + one.failed != 0) {
-                    to.add({{"target", each.name}, {"family", relay::to_text(over)}}, value(one));
+                if (is_used(one)) {
+                    auto with = labels_of(each);
+                    with.emplace_back("family", relay::to_text(over));
+                    to.add(with, value(one));
                 }
             }
         }
@@ -173,17 +175,70 @@ void add_ways(page& to, const relay_figures& what) {
 void add_connect_times(page& to, const relay_figures& what) {
     to.begin("target_connect_seconds", "histogram", "How long connects that worked took.");
     for (const auto& each : what.targets) {
+        if (each.over != ip::transport::tcp) {
+            continue;
+        }
+        const auto with = labels_of(each);
         std::uint64_t sum = 0;
         for (std::size_t i = 0; i < each.took.below.size(); ++i) {
             sum += each.took.below[i];
             const bool is_last = i + 1 == each.took.below.size();
             const std::chrono::duration<double> limit = run::connect_bucket_limit(i);
-            to.add({{"target", each.name},
-                    {"le", is_last ? "+Inf" : fmt::format("{}", limit.count())}},
-                   sum, "_bucket");
+            const auto text = is_last ? "+Inf" : fmt::format("{}", limit.count());
+            auto bucket = with;
+            bucket.emplace_back("le", text);
+            to.add(bucket, sum, "_bucket");
         }
-        to.add({{"target", each.name}}, static_cast<double>(each.took.sum) / 1e6, "_sum");
-        to.add({{"target", each.name}}, sum, "_count");
+        to.add(with, static_cast<double>(each.took.sum) / 1e6, "_sum");
+        to.add(with, sum, "_count");
+    }
+}
+
+void add_flow(page& to, const relay_figures::datagrams& what) {
+    const std::array<std::pair<std::string_view, const run::datagram_flow*>, 2> sides{
+        {{"clients", &what.counts.from_clients}, {"targets", &what.counts.from_targets}}};
+    using flow = run::datagram_flow;
+    const auto each_side = [&](std::string_view name, std::string_view help,
+                               std::uint64_t flow::*value) {
+        to.begin(name, "counter", help);
+        for (const auto& [from, counts] : sides) {
+            to.add({{"from", from}}, counts->*value);
+        }
+    };
+    each_side("datagrams_received_total", "Datagrams that came.", &flow::received);
+    each_side("datagrams_received_bytes_total", "Bytes of datagrams that came.",
+              &flow::received_bytes);
+    each_side("datagrams_sent_total", "Datagrams that went on to the other side.", &flow::sent);
+    each_side("datagrams_sent_bytes_total", "Bytes of those.", &flow::sent_bytes);
+    to.begin("datagrams_dropped_total", "counter", "Datagrams that went no further, by reason.");
+    for (const auto& [from, counts] : sides) {
+        for (std::size_t i = 0; i < run::datagram_drops; ++i) {
+            to.add({{"from", from}, {"reason", run::to_text(static_cast<run::datagram_drop>(i))}},
+                   counts->dropped[i]);
+        }
+    }
+}
+
+void add_datagrams(page& to, const relay_figures::datagrams& what) {
+    const auto one = [&](std::string_view name, std::string_view type, std::string_view help,
+                         std::uint64_t value) {
+        to.begin(name, type, help);
+        to.add({}, value);
+    };
+    add_flow(to, what);
+    one("datagrams_failed_reads_total", "counter", "Errors of reading from clients.",
+        what.counts.failed_reads);
+    one("datagrams_target_failures_total", "counter", "Sends to targets that failed, and refusals.",
+        what.counts.target_failures);
+    one("associations_active", "gauge", "Clients that are known.", what.associations);
+    one("associations_max", "gauge", "The limit of them.", what.max_associations);
+    one("associations_opened_total", "counter", "Associations that began.",
+        what.counts.associations.opened);
+    to.begin("associations_ended_total", "counter",
+             "Associations that ended or did not begin, by reason.");
+    for (std::size_t i = 0; i < relay::association_drops; ++i) {
+        to.add({{"reason", relay::to_text(static_cast<relay::association_drop>(i))}},
+               what.counts.associations.dropped[i]);
     }
 }
 
@@ -191,11 +246,18 @@ void add_connect_times(page& to, const relay_figures& what) {
 
 std::string to_prometheus(const relay_figures& what) {
     page made;
-    add_flows(made, what);
-    add_totals(made, what);
+    if (what.threads != 0) {
+        add_flows(made, what);
+        add_totals(made, what);
+    }
+    if (what.udp) {
+        add_datagrams(made, *what.udp);
+    }
     add_targets(made, what);
     add_ways(made, what);
-    add_connect_times(made, what);
+    if (what.threads != 0) {
+        add_connect_times(made, what);
+    }
     return std::move(made).text();
 }
 

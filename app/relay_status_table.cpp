@@ -1,10 +1,7 @@
-// A relay's figures for a person, and as JSON.
+// A relay's figures for a person.
 
 #include "relay_status.hpp"
 
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,21 +11,14 @@
 namespace portico::app {
 namespace {
 
-namespace json = boost::json;
 using way_state = relay::target_state::way_state;
 
 constexpr std::array<relay::way, relay::ways> all_ways{relay::way::v4, relay::way::v6,
                                                        relay::way::local};
 
-std::string_view text_of(run::relay_family which) {
-    return relay::to_text(static_cast<relay::way>(which));
-}
-
 double seconds(duration span) {
     return std::chrono::duration<double>{span}.count();
 }
-
-// ---- the table ----
 
 using row = std::vector<std::string>;
 
@@ -103,12 +93,11 @@ std::string limit_text(const relay_figures::connect_times& took, std::uint64_t p
 
 void append_flows(std::string& to, const relay_figures& what) {
     if (what.flows.empty()) {
-        to += "\nnothing is listened on yet, as the targets are being asked for\n";
         return;
     }
     std::vector<row> rows{{"listener", "family", "active", "accepted", "received", "sent"}};
     for (const auto& each : what.flows) {
-        rows.push_back({each.listener, std::string{text_of(each.family)},
+        rows.push_back({each.listener, std::string{to_text(each.family)},
                         std::to_string(each.active), std::to_string(each.accepted),
                         bytes_text(each.received), bytes_text(each.sent)});
     }
@@ -139,10 +128,6 @@ std::string state_text(const relay_figures& what, const way_state& one) {
     return std::string{relay::to_text(one.condition)};
 }
 
-bool is_shown(const way_state& one) {
-    return one.has_addresses || one.connected + one.failed != 0;
-}
-
 void append_targets(std::string& to, const relay_figures& what) {
     std::vector<row> rows{{"target", "family", "state", "active", "connected", "failed",
                            "connect 50%", "99%", "weight", "priority"}};
@@ -150,7 +135,8 @@ void append_targets(std::string& to, const relay_figures& what) {
         row shared{std::to_string(each.state.active), limit_text(each.took, 50),
                    limit_text(each.took, 99), std::to_string(each.state.weight),
                    std::to_string(each.state.priority)};
-        auto name = each.name + (each.state.is_leaving ? " (leaving)" : "");
+        auto name = each.name + (each.over == ip::transport::udp ? " (udp)" : "") +
+                    (each.state.is_leaving ? " (leaving)" : "");
         bool is_first = true;
         const auto add = [&](std::string_view family, std::string state, const way_state& one) {
             rows.push_back({std::exchange(name, ""), std::string{family}, std::move(state),
@@ -162,7 +148,7 @@ void append_targets(std::string& to, const relay_figures& what) {
         };
         for (const auto over : all_ways) {
             const auto& one = each.state.over[static_cast<std::size_t>(over)];
-            if (is_shown(one)) {
+            if (is_used(one)) {
                 add(relay::to_text(over), state_text(what, one), one);
             }
         }
@@ -181,6 +167,36 @@ void append_targets(std::string& to, const relay_figures& what) {
             }
         }
     }
+}
+
+void append_datagrams(std::string& to, const relay_figures::datagrams& what) {
+    std::vector<row> rows{{"datagrams", "received", "bytes", "sent", "bytes", "dropped"}};
+    std::string drops;
+    for (const auto& [from, flow] : {std::pair{"from clients", &what.counts.from_clients},
+                                     std::pair{"from targets", &what.counts.from_targets}}) {
+        rows.push_back({from, std::to_string(flow->received), bytes_text(flow->received_bytes),
+                        std::to_string(flow->sent), bytes_text(flow->sent_bytes),
+                        std::to_string(flow->all_dropped())});
+        for (std::size_t i = 0; i < run::datagram_drops; ++i) {
+            if (flow->dropped[i] != 0) {
+                drops +=
+                    fmt::format("dropped {}: {} {}\n", from,
+                                run::to_text(static_cast<run::datagram_drop>(i)), flow->dropped[i]);
+            }
+        }
+    }
+    to += '\n';
+    append(to, rows, 1);
+    to += drops;
+    std::string ends;
+    for (std::size_t i = 0; i < relay::association_drops; ++i) {
+        if (const auto count = what.counts.associations.dropped[i]; count != 0) {
+            ends += fmt::format("{}{} {}", ends.empty() ? "" : ", ",
+                                relay::to_text(static_cast<relay::association_drop>(i)), count);
+        }
+    }
+    to += fmt::format("associations: {} began; ended: {}\n", what.counts.associations.opened,
+                      ends.empty() ? "none" : ends);
 }
 
 void append_remarks(std::string& to, const relay_figures& what) {
@@ -206,113 +222,29 @@ void append_remarks(std::string& to, const relay_figures& what) {
     }
 }
 
-// ---- JSON ----
-
-json::object flow_json(const relay_figures::flow& what) {
-    json::object ended;
-    for (std::size_t i = 0; i < what.ended.size(); ++i) {
-        ended[run::to_text(static_cast<run::relay_end>(i))] = what.ended[i];
-    }
-    return {{"listener", what.listener},       {"family", text_of(what.family)},
-            {"active", what.active},           {"accepted", what.accepted},
-            {"received_bytes", what.received}, {"sent_bytes", what.sent},
-            {"ended", std::move(ended)}};
-}
-
-json::object way_json(const relay_figures& what, relay::way over, const way_state& one) {
-    json::object made{{"family", relay::to_text(over)},
-                      {"has_addresses", one.has_addresses},
-                      {"state", relay::to_text(one.condition)},
-                      {"failures", one.failures},
-                      {"connected", one.connected},
-                      {"failed", one.failed},
-                      {"checks_passed", one.checks_passed},
-                      {"checks_failed", one.checks_failed}};
-    if (!one.retry_at.is_never()) {
-        made["retry_in_seconds"] = seconds(one.retry_at.remaining(what.now));
-    }
-    if (one.last_error) {
-        made["last_error"] = one.last_error->code.message();
-    }
-    return made;
-}
-
-json::object times_json(const relay_figures::connect_times& took) {
-    json::array below;
-    for (std::size_t i = 0; i < took.below.size(); ++i) {
-        json::object bucket{{"count", took.below[i]}};
-        if (i + 1 < took.below.size()) {
-            bucket["below"] = seconds(run::connect_bucket_limit(i));
-        }
-        below.push_back(std::move(bucket));
-    }
-    return {{"count", took.count()},
-            {"sum", static_cast<double>(took.sum) / 1e6},
-            {"buckets", std::move(below)}};
-}
-
-json::object target_json(const relay_figures& what, const relay_figures::target& one) {
-    json::array families;
-    for (const auto over : all_ways) {
-        const auto& state = one.state.over[static_cast<std::size_t>(over)];
-        if (is_shown(state)) {
-            families.push_back(way_json(what, over, state));
-        }
-    }
-    return {{"target", one.name},
-            {"weight", one.state.weight},
-            {"priority", one.state.priority},
-            {"leaving", one.state.is_leaving},
-            {"addresses", one.state.addresses},
-            {"chosen", one.state.chosen},
-            {"joining", one.state.joining},
-            {"active", one.state.active},
-            {"families", std::move(families)},
-            {"connect_seconds", times_json(one.took)}};
-}
-
 } // namespace
 
 std::string to_table(const relay_figures& what) {
-    auto made = fmt::format("portico relay: up {}, {} {}, {} of {} connections\n", up_text(what.up),
-                            what.threads, what.threads == 1 ? "thread" : "threads", what.active,
+    auto made = fmt::format("portico relay: up {}", up_text(what.up));
+    if (what.threads != 0) {
+        made += fmt::format(", {} {}, {} of {} connections", what.threads,
+                            what.threads == 1 ? "thread" : "threads", what.active,
                             what.max_connections);
+    }
+    if (what.udp) {
+        made += fmt::format(", {} of {} associations", what.udp->associations,
+                            what.udp->max_associations);
+    }
+    made += what.threads == 0 && !what.udp ? ", waiting for its targets\n" : "\n";
     append_flows(made, what);
+    if (what.udp) {
+        append_datagrams(made, *what.udp);
+    }
     if (!what.targets.empty()) {
         append_targets(made, what);
     }
     append_remarks(made, what);
     return made;
-}
-
-std::string to_json(const relay_figures& what) {
-    json::array listeners;
-    for (const auto& each : what.flows) {
-        listeners.push_back(flow_json(each));
-    }
-    json::array targets;
-    for (const auto& each : what.targets) {
-        targets.push_back(target_json(what, each));
-    }
-    json::object bad_headers;
-    for (std::size_t i = 0; i < what.bad_headers.size(); ++i) {
-        bad_headers[wire::to_text(static_cast<wire::proxy_header_refusal>(i))] =
-            what.bad_headers[i];
-    }
-    const json::object made{{"up_seconds", seconds(what.up)},
-                            {"threads", what.threads},
-                            {"active", what.active},
-                            {"max_connections", what.max_connections},
-                            {"listeners", std::move(listeners)},
-                            {"targets", std::move(targets)},
-                            {"times_full", what.times_full},
-                            {"accept_shed", what.shed},
-                            {"accept_failed", what.accept_failed},
-                            {"buffers_short", what.buffers_short},
-                            {"ends_untold", what.ends_untold},
-                            {"bad_headers", std::move(bad_headers)},
-                            {"trouble", what.trouble}};
-    return json::serialize(made) + '\n';
 }
 
 } // namespace portico::app

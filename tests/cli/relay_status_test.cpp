@@ -103,8 +103,9 @@ TEST_F(relay_status, curl_gets_what_prometheus_reads) {
     EXPECT_EQ(text.value("portico_relay_sent_bytes_total", v4), 27);
     EXPECT_EQ(text.value("portico_relay_connections_max"), 1000);
     EXPECT_EQ(text.value("portico_relay_accept_shed_total"), 0);
-    const prometheus_text::labels to{{"target", target.name()}};
-    const prometheus_text::labels over{{"target", target.name()}, {"family", "ipv6"}};
+    const prometheus_text::labels to{{"target", target.name()}, {"transport", "tcp"}};
+    const prometheus_text::labels over{
+        {"target", target.name()}, {"transport", "tcp"}, {"family", "ipv6"}};
     EXPECT_EQ(text.value("portico_relay_target_up", over), 1);
     EXPECT_EQ(text.value("portico_relay_target_connected_total", over), 4);
     EXPECT_EQ(text.value("portico_relay_target_failed_total", over), 0);
@@ -151,10 +152,14 @@ TEST_F(relay_status, what_a_target_suffers_from_is_told) {
                              HasSubstr("no address"), HasSubstr("ended: no_target 3"),
                              HasSubstr("trouble: no-such-host.invalid:80: ")));
     const auto text = metrics();
-    EXPECT_EQ(text.value("portico_relay_target_up", {{"target", dead}, {"family", "ipv6"}}), 0);
-    EXPECT_EQ(text.value("portico_relay_target_addresses", {{"target", "no-such-host.invalid:80"}}),
+    EXPECT_EQ(text.value("portico_relay_target_up",
+                         {{"target", dead}, {"transport", "tcp"}, {"family", "ipv6"}}),
               0);
-    EXPECT_EQ(text.value("portico_relay_target_failures", {{"target", dead}, {"family", "ipv6"}}),
+    EXPECT_EQ(text.value("portico_relay_target_addresses",
+                         {{"target", "no-such-host.invalid:80"}, {"transport", "tcp"}}),
+              0);
+    EXPECT_EQ(text.value("portico_relay_target_failures",
+                         {{"target", dead}, {"transport", "tcp"}, {"family", "ipv6"}}),
               3);
 }
 
@@ -169,8 +174,33 @@ TEST_F(relay_status, names_with_odd_characters_are_escaped_and_twins_numbered) {
     EXPECT_EQ(text.value(name, {{"listener", odd}, {"family", "unix"}}), 0) << ask("metrics\n");
     EXPECT_EQ(text.value(name, {{"listener", "127.0.0.1:0"}, {"family", "ipv4"}}), 0);
     EXPECT_EQ(text.value(name, {{"listener", "127.0.0.1:0#2"}, {"family", "ipv4"}}), 0);
-    EXPECT_EQ(text.value("portico_relay_target_active", {{"target", target.name() + "#2"}}), 0);
+    EXPECT_EQ(text.value("portico_relay_target_active",
+                         {{"target", target.name() + "#2"}, {"transport", "tcp"}}),
+              0);
     EXPECT_EQ(json().at_pointer("/listeners/0/listener").as_string(), odd);
+}
+
+TEST_F(relay_status, a_relay_of_datagrams_tells_of_them) {
+    listening target{{"[::1]:0", "--udp", "--echo", "-q"}};
+    const auto name = "[::1]:" + target.port();
+    listening server{{"127.0.0.1:0", "--udp", "--to", name, "--status", path()}};
+    const auto from = connect_to(server.at("127.0.0.1"), ip::transport::udp);
+    for (const std::string each : {"one", "three"}) {
+        put(from, each);
+        EXPECT_EQ(take(from), each);
+    }
+    const auto text = metrics();
+    EXPECT_EQ(text.value("portico_relay_datagrams_received_total", {{"from", "clients"}}), 2);
+    EXPECT_EQ(text.value("portico_relay_datagrams_sent_bytes_total", {{"from", "targets"}}), 8);
+    EXPECT_EQ(text.value("portico_relay_associations_active"), 1);
+    const prometheus_text::labels to{{"target", name}, {"transport", "udp"}};
+    EXPECT_EQ(text.value("portico_relay_target_chosen_total", to), 1);
+    EXPECT_EQ(text.count("portico_relay_target_connect_seconds_bucket"), 0U);
+    EXPECT_EQ(json().at_pointer("/datagrams/from_clients/received"), 2);
+    EXPECT_EQ(json().at_pointer("/targets/0/transport"), "udp");
+    EXPECT_THAT(ask("\n"), AllOf(HasSubstr("1 of 4096 associations"),
+                                 HasSubstr("from clients         2    8 B     2    8 B        0"),
+                                 HasSubstr(name + " (udp)  ipv6")));
 }
 
 // ---- who asks ----
@@ -299,7 +329,8 @@ TEST_F(relay_srv, its_targets_are_those_of_the_records_and_each_has_its_own_coun
         use(server, a);
     }
     const auto count = [&](const std::string& name) {
-        return metrics().value("portico_relay_target_connect_seconds_count", {{"target", name}});
+        return metrics().value("portico_relay_target_connect_seconds_count",
+                               {{"target", name}, {"transport", "tcp"}});
     };
     EXPECT_EQ(count(name_of("a.test", a)), 3);
     names.say(service, {.services = {{1, 1, port_of(b), "b.test"}}, .lifetime = 1});
@@ -307,6 +338,18 @@ TEST_F(relay_srv, its_targets_are_those_of_the_records_and_each_has_its_own_coun
     use(server, b);
     EXPECT_EQ(count(name_of("b.test", b)), 1) << "not those of the one before";
     EXPECT_EQ(metrics().count("portico_relay_target_active"), 1U) << "the other one is gone";
+}
+
+TEST_F(relay_srv, datagrams_go_to_those_of_udp) {
+    listening target{{"[::1]:0", "--udp", "--echo", "-q"}};
+    const auto port = static_cast<std::uint16_t>(std::stoul(target.port()));
+    const testkit::dns_server names{
+        {{{"a.test", dns_type::aaaa}, {.addresses = {"::1"}}},
+         {{"_x._udp.service.test", dns_type::srv}, {.services = {{1, 1, port, "a.test"}}}}}};
+    listening server{{"127.0.0.1:0", "--udp", "--to", "srv:_x._udp.service.test"}};
+    const auto from = connect_to(server.at("127.0.0.1"), ip::transport::udp);
+    put(from, "hello");
+    EXPECT_EQ(take(from), "hello");
 }
 
 TEST_F(relay_srv, a_name_that_is_not_there_is_told_and_no_reason_to_end) {
