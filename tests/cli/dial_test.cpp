@@ -338,6 +338,13 @@ TEST_F(dial, the_users_mistakes_end_with_100_and_a_hint) {
     EXPECT_THAT(says("example.org"), HasSubstr("port"));
     EXPECT_THAT(says("127.0.0.1 99999"), HasSubstr("65535"));
     EXPECT_THAT(says("127.0.0.1 nosuch"), HasSubstr("nosuch"));
+    EXPECT_THAT(says("256.1.1.1 80"), HasSubstr("a part of an IPv4 address is over 255"));
+    EXPECT_THAT(says("127.1 80"), HasSubstr("four numbers"));
+    EXPECT_THAT(says("0x7f.1 80"), HasSubstr("not a number"));
+    EXPECT_THAT(says("'bad host' 80"), HasSubstr("a space cannot be in a host name; a host name "
+                                                 "has letters"));
+    EXPECT_THAT(says("'' 80"), HasSubstr("empty"));
+    EXPECT_THAT(says("'[::1' 80"), HasSubstr("without brackets"));
     EXPECT_THAT(says("-n localhost 80"), HasSubstr("-n"));
     EXPECT_THAT(says("-4 ::1 80"), HasSubstr("IPv6"));
     EXPECT_THAT(says("-4 -6 ::1 80"), Not(IsEmpty()));

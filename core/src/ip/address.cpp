@@ -17,7 +17,7 @@ text_result<address::v4_bytes> read_v4(std::string_view text) {
     for (std::size_t part = 0; part < bytes.size(); ++part) {
         const auto dot = std::min(text.find('.', at), text.size());
         const auto value =
-            reading::read_number(text.substr(at, dot - at), 255, "each part of an IPv4 address");
+            reading::read_number(text.substr(at, dot - at), 255, "a part of an IPv4 address");
         if (!value) {
             auto why = value.error();
             why.what = dot == at ? "a number is missing" : why.what;

@@ -260,7 +260,7 @@ TEST(address, bad_text_is_pointed_at) {
         {"192..2.1", 4, 1, "a number is missing"},
         {"192.0.2.1.5", 9, 2, "ends after four numbers"},
         {"192.0.2.1.", 9, 1, "ends after four numbers"},
-        {"192.0.2.256", 8, 3, "over 255"},
+        {"192.0.2.256", 8, 3, "a part of an IPv4 address is over 255"},
         {"192.0.2.99999999999999999999", 8, 20, "over 255"},
         {"192.0.02.1", 6, 1, "begins with a zero"},
         {"010.0.2.1", 0, 1, "begins with a zero"},

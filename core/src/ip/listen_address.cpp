@@ -16,6 +16,13 @@ using place = decltype(listen_address::where);
 constexpr std::string_view forms = "write it like :80, 192.0.2.1:80, [2001:db8::1]:80, "
                                    "example.org:80, @eth0:80, unix:/path, fd:3 or sd:name";
 
+constexpr std::string_view name_letters = "a host name has letters, digits, '-' and '.'";
+constexpr std::string_view ascii_form = "write an international name in its ASCII form (xn--...)";
+
+bool is_ascii(char c) noexcept {
+    return static_cast<unsigned char>(c) < 0x80;
+}
+
 bool is_number_label(std::string_view label) {
     const bool hex = label.starts_with("0x") || label.starts_with("0X");
     const auto digits = label.substr(hex ? 2 : 0);
@@ -33,7 +40,7 @@ std::optional<tl::unexpected<text_error>> judge_label(std::string_view label, st
         const char c = label[i];
         if (!reading::is_letter(c) && !reading::is_digit(c) && c != '-' && c != '_') {
             return wrong(at + i, 1, reading::name_of(c) + " cannot be in a host name",
-                         "a host name has letters, digits, '-' and '.'");
+                         std::string{is_ascii(c) ? name_letters : ascii_form});
         }
     }
     if (label.size() > 63) {
@@ -47,7 +54,7 @@ std::optional<tl::unexpected<text_error>> judge_label(std::string_view label, st
     return std::nullopt;
 }
 
-text_result<place> read_host_name(std::string_view text) {
+text_result<host_name> read_host_name(std::string_view text) {
     const auto name = text.substr(0, text.size() - (text.ends_with('.') ? 1 : 0));
     std::string_view label;
     std::size_t at = 0;
@@ -68,7 +75,7 @@ text_result<place> read_host_name(std::string_view text) {
                      "the last part of a host name is not a number",
                      "an IPv4 address is four numbers like 192.0.2.1");
     }
-    return place{host_name{std::string{text}}};
+    return host_name{std::string{text}};
 }
 
 bool looks_like_v4(std::string_view text) {
@@ -81,7 +88,9 @@ text_result<place> read_host(const reading::host_and_port& parts) {
         return place{every_address{}};
     }
     if (!parts.bracketed && !looks_like_v4(parts.host)) {
-        return read_host_name(parts.host);
+        return read_host_name(parts.host).map([](host_name name) {
+            return place{std::move(name)};
+        });
     }
     auto which = parts.bracketed ? reading::read_bracketed(parts) : parse_address(parts.host);
     if (!which) {
@@ -219,11 +228,8 @@ std::optional<tl::unexpected<text_error>> bad_character(std::string_view text) {
     if (*bad == ',') {
         return wrong(at, 1, "here is only one address expected, and ',' separates several");
     }
-    std::string hint = "write the address without spaces";
-    if (static_cast<unsigned char>(*bad) >= 0x80) {
-        hint = "write an international name in its ASCII form (xn--...)";
-    }
-    return wrong(at, 1, reading::name_of(*bad) + " cannot be in an address", std::move(hint));
+    return wrong(at, 1, reading::name_of(*bad) + " cannot be in an address",
+                 std::string{is_ascii(*bad) ? "write the address without spaces" : ascii_form});
 }
 
 text_result<listen_address> read_one(std::string_view text) {
@@ -305,6 +311,10 @@ text_result<std::vector<listen_address>> parse_listen_addresses(std::string_view
         at = comma + 1;
     }
     return all;
+}
+
+text_result<host_name> parse_host_name(std::string_view text) {
+    return read_host_name(text);
 }
 
 std::string to_text(const listen_address& which) {

@@ -287,6 +287,17 @@ TEST(listen_address, a_bad_host_name_is_pointed_at) {
     expect_pointed_at({{deep + "org:80", 253, 6, "longer than 253"}});
 }
 
+TEST(listen_address, a_host_name_alone_is_read_by_the_same_rules) {
+    EXPECT_EQ(parse_host_name("www.example.org")->name, "www.example.org");
+    EXPECT_EQ(parse_host_name("fd")->name, "fd"); // no port follows that could make it a descriptor
+    EXPECT_EQ(parse_host_name("bad host").error().what, "a space cannot be in a host name");
+    EXPECT_EQ(parse_host_name("b\xc3\xbc.de").error().hint,
+              "write an international name in its ASCII form (xn--...)");
+    EXPECT_FALSE(parse_host_name(""));
+    EXPECT_FALSE(parse_host_name("0x7f.1"));
+    EXPECT_FALSE(parse_host_name("192.0.2.1"));
+}
+
 TEST(listen_address, a_character_that_no_address_has_is_pointed_at) {
     expect_pointed_at({
         {"", 0, 1, "the address is empty", ":80"},

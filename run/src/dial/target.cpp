@@ -58,15 +58,32 @@ tl::expected<void, bad_request> choose_families(const dial_request& request, dia
     return {};
 }
 
+// What is no address is a name, unless it looks like an address that is wrong: getaddrinfo() would
+// ask name servers for 256.1.1.1.
+tl::expected<void, bad_request> read_name(const std::string& host,
+                                          const ip::text_error& no_address) {
+    const auto refuse_for = [&host](const ip::text_error& why) {
+        return refuse("host '" + host + "': " + why.what +
+                      (why.hint.empty() ? "" : "; " + why.hint));
+    };
+    if (host.find_first_of(":[]") != std::string::npos) {
+        return refuse("host '" + host + "': " + no_address.what +
+                      "; an address stands here without brackets");
+    }
+    if (host.empty() || host.find_first_not_of("0123456789.") == std::string::npos) {
+        return refuse_for(no_address);
+    }
+    if (const auto name = ip::parse_host_name(host); !name) {
+        return refuse_for(name.error());
+    }
+    return {};
+}
+
 // A literal address is of one family, and may need a zone.
 tl::expected<void, bad_request> read_host(const dial_request& request, dial_target& target) {
     auto literal = ip::parse_address(target.host);
     if (!literal) {
-        if (target.host.find_first_of(":[] \t/") != std::string::npos || target.host.empty()) {
-            return refuse("host '" + target.host + "': " + literal.error().what +
-                          "; an address stands here without brackets");
-        }
-        return {};
+        return read_name(target.host, literal.error());
     }
     if (literal->needs_zone() && literal->zone().empty()) {
         const auto zone = ip::zone::from_text(request.interface);

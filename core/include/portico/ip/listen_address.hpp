@@ -73,6 +73,9 @@ struct listen_address {
 [[nodiscard]] text_result<std::vector<listen_address>>
 parse_listen_addresses(std::string_view text);
 
+// A host name alone, by the same rules; what looks like an IPv4 address is none.
+[[nodiscard]] text_result<host_name> parse_host_name(std::string_view text);
+
 // The canonical text of the wish: to_text(parse_listen_address(x)) reads back as an equal wish.
 // `text` is not looked at.
 [[nodiscard]] std::string to_text(const listen_address& which);
