@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <iostream>
+#include <new>
 #include <poll.h>
 #include <random>
 #include <unistd.h>
@@ -101,8 +102,14 @@ int listen_run::run(std::vector<plan::wish> wishes) {
     const auto limit = asked_.timeout.value_or(std::chrono::seconds{10});
     run::async_listen(context_.get_executor(), wishes_, deadline::after(os::now(), limit),
                       [this](run::listen_outcome outcome) { handle_start(std::move(outcome)); });
-    context_.run();
-    return exit_code_;
+    for (;;) {
+        try {
+            context_.run();
+            return exit_code_;
+        } catch (const std::bad_alloc&) { // what was going on is lost, and the service goes on
+            log_.write(severity::error, "out of memory", {});
+        }
+    }
 }
 
 void listen_run::handle_start(run::listen_outcome outcome) {

@@ -14,6 +14,8 @@ namespace portico::run {
 namespace {
 
 constexpr unsigned accepts_per_turn = 64; // of one listening socket
+// So long a listening socket rests when there was no memory for a connection.
+constexpr duration out_of_memory = std::chrono::milliseconds{100};
 // So long a drain waits for the last packet of handshakes that are half-way.
 constexpr duration half_way = std::chrono::milliseconds{100};
 
@@ -130,12 +132,8 @@ void relay_engine::loop::accept_from(listening& from) {
         const int got = calls::accept(from.socket.raw(), peer);
         if (got >= 0) {
             from.policy.handle_accepted();
-            auto& c = make_connection(got, peer, from.family, from.wish);
-            c.has_place = room == admission::room::taken;
-            if (c.has_place) {
-                greet(c);
-            } else {
-                turn_away(c, relay_end::full, "as many connections are open as may be");
+            if (!begin(from, os::fd{got}, peer, room)) {
+                return pause_listening(from, now_ + out_of_memory);
             }
             continue;
         }
@@ -160,6 +158,30 @@ void relay_engine::loop::accept_from(listening& from) {
         case admit::accept_step::pause:
             return pause_listening(from, decided.until);
         }
+    }
+}
+
+// False when there was no memory for it.
+bool relay_engine::loop::begin(listening& from, os::fd client, const calls::peer_name& peer,
+                               admission::room room) {
+    connection* c = nullptr;
+    try {
+        c = &make_connection(std::move(client), peer, from.family, from.wish);
+        c->has_place = room == admission::room::taken;
+        if (room != admission::room::refuse) {
+            greet(*c);
+        } else {
+            turn_away(*c, relay_end::full, "as many connections are open as may be");
+        }
+        return true;
+    } catch (const std::bad_alloc&) {
+        counters_->shed.add();
+        if (c != nullptr && c->stage != phase::unused) {
+            finish(*c, relay_end::no_memory, true, true);
+        } else if (c == nullptr && room == admission::room::taken) {
+            door_->give_back(number_at_door_);
+        }
+        return false;
     }
 }
 
@@ -196,12 +218,16 @@ void relay_engine::loop::begin_drain() {
 void relay_engine::loop::close_listening() {
     for (auto& each : listening_) {
         while (!each.shared) { // the queue of a shared one may be somebody else's
+            const auto room = door_->take_place(number_at_door_); // `wait` is no reason any more
             calls::peer_name peer;
             const int got = calls::accept(each.socket.raw(), peer);
             if (got < 0) {
+                if (room == admission::room::taken) {
+                    door_->give_back(number_at_door_);
+                }
                 break;
             }
-            greet(make_connection(got, peer, each.family, each.wish));
+            static_cast<void>(begin(each, os::fd{got}, peer, room));
         }
         unwatch_listening(each);
     }

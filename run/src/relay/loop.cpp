@@ -147,7 +147,8 @@ bool relay_engine::loop::turn(bool may_wait, const os::sigpipe_held& quiet) {
         feed_starved();
     }
     while (auto* due = wheel_.poll_expired(now_)) {
-        handle_due(static_cast<connection&>(*due));
+        auto& c = static_cast<connection&>(*due);
+        guarded(c, [&] { handle_due(c); });
     }
     if (close_listening_at_ && *close_listening_at_ <= now_) {
         close_listening_at_.reset();
@@ -176,18 +177,22 @@ void relay_engine::loop::handle_event(const epoll_event& event) {
     if (c == nullptr) {
         return; // it ended in this turn
     }
-    if (c->stage == phase::joined) {
+    guarded(*c, [&] { handle_event(*c, what, event.events); });
+}
+
+void relay_engine::loop::handle_event(connection& c, std::uint64_t what, std::uint32_t events) {
+    if (c.stage == phase::joined) {
         const bool of_client = what == tag::client;
-        if (of_client || what == c->target_what) {
-            handle_joined(*c, of_client ? relay::end::client : relay::end::target, event.events);
+        if (of_client || what == c.target_what) {
+            handle_joined(c, of_client ? relay::end::client : relay::end::target, events);
         }
-    } else if (c->stage == phase::header) {
-        read_header(*c);
-    } else if (c->stage == phase::joining) {
+    } else if (c.stage == phase::header) {
+        read_header(c);
+    } else if (c.stage == phase::joining) {
         if (what == tag::client) {
-            handle_client_while_joining(*c, event.events);
+            handle_client_while_joining(c, events);
         } else {
-            handle_attempt(*c, static_cast<std::uint32_t>(what - tag::first_attempt), event.events);
+            handle_attempt(c, static_cast<std::uint32_t>(what - tag::first_attempt), events);
         }
     }
 }
@@ -252,7 +257,11 @@ void relay_engine::loop::handle_work() {
         pairs.swap(pairs_);
     }
     for (auto& each : pairs) {
-        adopt(std::move(each));
+        try {
+            adopt(std::move(each));
+        } catch (const std::bad_alloc&) {
+            counters_->shed.add(); // its sockets are closed with it
+        }
     }
     for (const auto each : orders) {
         handle_order(each);
@@ -308,8 +317,12 @@ void relay_engine::loop::adopt(relay_pair pair) {
                         std::min<std::size_t>(raw->size, sizeof peer));
         }
     }
-    auto& c = make_connection(std::move(pair.client).release(), peer, family,
+    auto& c = make_connection(std::move(pair.client), peer, family,
                               static_cast<std::uint32_t>(pair.wish));
+    guarded(c, [&] { begin(c, std::move(pair)); });
+}
+
+void relay_engine::loop::begin(connection& c, relay_pair pair) {
     c.number = pair.number != 0 ? pair.number : c.number;
     if (stopped_) {
         return finish(c, relay_end::stopped, true, true);
@@ -379,17 +392,20 @@ connection* relay_engine::loop::find(std::uint64_t which) noexcept {
                : nullptr;
 }
 
-connection& relay_engine::loop::make_connection(int client, const calls::peer_name& peer,
+connection& relay_engine::loop::make_connection(os::fd client, const calls::peer_name& peer,
                                                 relay_family family, std::uint32_t wish) {
     if (unused_.empty()) {
         const auto index = static_cast<std::uint32_t>(connections_.size());
+        if (unused_.capacity() <= index) {
+            unused_.reserve(2 * std::size_t{index} + 64); // giving a slot back needs no memory
+        }
         connections_.emplace_back(settings_->limits, now_).index = index;
         unused_.push_back(index);
     }
     auto& c = connections_[unused_.back()];
     unused_.pop_back();
     c.streams = relay::streams{settings_->limits, now_};
-    c.at(relay::end::client).socket = client;
+    c.at(relay::end::client).socket = std::move(client).release();
     c.at(relay::end::client).told_no_delay = true; // from its listening socket
     c.peer = peer;
     c.family = family;
@@ -406,7 +422,11 @@ connection& relay_engine::loop::make_connection(int client, const calls::peer_na
 void relay_engine::loop::finish(connection& c, relay_end why, bool reset_client,
                                 bool reset_target) {
     if (tell_) {
-        tell_end(c, why);
+        try {
+            tell_end(c, why);
+        } catch (const std::bad_alloc&) {
+            counters_->ends_untold.add();
+        }
     }
     auto& counts = count(c);
     counts.ended[static_cast<std::size_t>(why)].add();

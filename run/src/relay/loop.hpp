@@ -18,6 +18,7 @@
 #include <atomic>
 #include <deque>
 #include <mutex>
+#include <new>
 
 namespace portico::run {
 
@@ -137,22 +138,35 @@ public:
 private:
     // ---- loop.cpp ----
     void handle_event(const epoll_event& event);
+    void handle_event(connection& c, std::uint64_t what, std::uint32_t events);
     void handle_work();
     void handle_order(order what);
     void stop();
     void handle_egress_gone();
     void adopt(relay_pair pair);
+    void begin(connection& c, relay_pair pair);
     [[nodiscard]] bool hold_early(connection& c, relay::end from, std::span<const std::byte> early);
     [[nodiscard]] bool send_header(connection& c);
     [[nodiscard]] bool watch(connection& c, relay::end which, std::uint64_t what);
     void handle_due(connection& c);
     void wake() noexcept;
     [[nodiscard]] connection* find(std::uint64_t tag) noexcept;
-    [[nodiscard]] connection& make_connection(int client, const calls::peer_name& peer,
+    [[nodiscard]] connection& make_connection(os::fd client, const calls::peer_name& peer,
                                               relay_family family, std::uint32_t wish);
     // Closes both sides and tells how it went.
     void finish(connection& c, relay_end why, bool reset_client, bool reset_target);
     void tell_end(connection& c, relay_end why);
+    // Does it, and ends the connection when there is no memory for that.
+    template <class What>
+    void guarded(connection& c, const What& what) {
+        try {
+            what();
+        } catch (const std::bad_alloc&) {
+            if (c.stage != phase::unused) {
+                finish(c, relay_end::no_memory, true, true);
+            }
+        }
+    }
     void leave_door(connection& c);
     [[nodiscard]] relay_flow_counters& count(const connection& c) noexcept {
         return counters_->flows[c.wish][static_cast<std::size_t>(c.family)];
@@ -166,6 +180,8 @@ private:
     void pause_listening(listening& which, instant until);
     void resume_listening();
     bool shed(listening& from);
+    [[nodiscard]] bool begin(listening& from, os::fd client, const calls::peer_name& peer,
+                             admission::room room);
     void begin_drain();
     void close_listening();
 

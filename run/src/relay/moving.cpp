@@ -280,7 +280,7 @@ void relay_engine::loop::run_ready_ones() {
     auto now = std::exchange(ready_, {});
     for (auto* each : now) {
         if (std::exchange(each->is_ready, false) && each->stage == phase::joined) {
-            pump(*each);
+            guarded(*each, [&] { pump(*each); });
         }
     }
 }
@@ -290,7 +290,7 @@ void relay_engine::loop::feed_starved() {
         auto& c = *starved_.front();
         starved_.pop_front();
         if (std::exchange(c.is_starved, false) && c.stage == phase::joined) {
-            pump(c);
+            guarded(c, [&] { pump(c); });
         }
     }
 }
