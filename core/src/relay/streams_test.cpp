@@ -1,6 +1,7 @@
 #include "portico/relay/streams.hpp"
 
 #include "portico/testkit/random.hpp"
+#include "relay/streams_model.hpp"
 
 #include <gtest/gtest.h>
 
@@ -175,165 +176,11 @@ TEST(streams, bytes_from_before_are_sent_first) {
 
 // ---- random operation sequences against a model of the two sockets ----
 
-// One socket as the kernel shows it: what can be read, and how much room there is.
-struct model_socket {
-    std::uint64_t unread = 0;
-    std::uint64_t room = 0;
-    bool fin = false;   // behind `unread`
-    bool reset = false; // behind `unread`
-    bool got_fin = false;
-    std::uint64_t got = 0;
-};
-
-class model {
-public:
-    model(std::uint64_t seed, const limits& how) : random_{seed}, s_{how, instant{}} {}
-
-    void run() {
-        for (int i = 0; i < 200 && !over_; ++i) {
-            something_happens();
-            pump();
-        }
-        settle();
-    }
-
-private:
-    model_socket& of(end which) { return sockets_[static_cast<std::size_t>(which)]; }
-
-    void something_happens() {
-        const auto which = random_.below(2) == 0 ? end::client : end::target;
-        auto& socket = of(which);
-        switch (random_.below(8)) {
-        case 0:
-        case 1:
-        case 2:
-            if (!socket.fin && !socket.reset) {
-                socket.unread += random_.below(5000);
-                s_.handle_readable(which);
-            }
-            break;
-        case 3:
-        case 4:
-        case 5:
-            socket.room += random_.below(5000);
-            s_.handle_writable(which);
-            break;
-        case 6:
-            if (random_.below(4) == 0 && !socket.reset) {
-                socket.fin = true;
-                s_.handle_readable(which);
-            }
-            break;
-        default:
-            if (random_.below(30) == 0) {
-                socket.reset = true;
-                reset_ = true;
-                s_.handle_failed(which);
-            }
-        }
-    }
-
-    void pump() {
-        for (int turns = 0; !over_; ++turns) {
-            ASSERT_LT(turns, 1000) << "it spins";
-            const auto what = s_.poll_step();
-            switch (what) {
-            case step::wait:
-                return;
-            case step::move_from_client:
-                move(end::client);
-                break;
-            case step::move_from_target:
-                move(end::target);
-                break;
-            case step::end_to_client:
-                pass_end(end::client);
-                break;
-            case step::end_to_target:
-                pass_end(end::target);
-                break;
-            default:
-                handle_close(what);
-            }
-        }
-    }
-
-    void move(end which) {
-        auto& source = of(which);
-        auto& sink = of(other(which));
-        moved did;
-        std::uint64_t held = s_.held(which);
-        if (held == 0) {
-            did.received = static_cast<std::uint32_t>(std::min<std::uint64_t>(source.unread, 1000));
-            source.unread -= did.received;
-            held = did.received;
-        }
-        did.from = source.unread != 0 || held != 0 ? from::more
-                   : source.reset                  ? from::failed
-                   : source.fin                    ? from::ended
-                                                   : from::drained;
-        if (sink.reset) {
-            did.to = to::failed;
-        } else {
-            did.sent = static_cast<std::uint32_t>(std::min(held, sink.room));
-            sink.room -= did.sent;
-            sink.got += did.sent;
-            did.to = did.sent == held ? to::open : to::full;
-        }
-        ASSERT_FALSE(sink.got_fin && did.sent != 0) << "bytes behind the FIN";
-        s_.handle_moved(instant{}, which, did);
-    }
-
-    void pass_end(end which) {
-        const auto& source = of(other(which));
-        ASSERT_TRUE(source.fin && source.unread == 0);
-        ASSERT_EQ(s_.held(other(which)), 0U);
-        ASSERT_FALSE(of(which).got_fin) << "twice";
-        of(which).got_fin = true;
-        s_.handle_end_passed(which);
-    }
-
-    void handle_close(step what) {
-        over_ = true;
-        if (what == step::close) {
-            for (const auto each : {end::client, end::target}) {
-                EXPECT_EQ(of(each).unread, 0U);
-                EXPECT_EQ(s_.held(each), 0U);
-                EXPECT_TRUE(of(each).fin || of(each).reset);
-                EXPECT_EQ(s_.received(each), s_.sent(other(each)));
-                EXPECT_EQ(of(each).got, s_.sent(each));
-            }
-        } else {
-            EXPECT_TRUE(reset_) << "a reset that nobody sent";
-        }
-    }
-
-    // When both read on and say that they are done, it ends.
-    void settle() {
-        for (int i = 0; i < 1000 && !over_; ++i) {
-            for (const auto each : {end::client, end::target}) {
-                of(each).fin = of(each).fin || !of(each).reset;
-                of(each).room += 100000;
-                s_.handle_readable(each);
-                s_.handle_writable(each);
-            }
-            pump();
-        }
-        EXPECT_TRUE(over_) << "it never ended";
-    }
-
-    testkit::seeded_random random_;
-    streams s_;
-    std::array<model_socket, 2> sockets_{};
-    bool reset_ = false;
-    bool over_ = false;
-};
-
 TEST(streams, twenty_thousand_random_connections_lose_nothing_and_end) {
     for (std::uint64_t seed = 1; seed <= 20'000; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
-        model{seed, no_limits}.run();
-        ASSERT_FALSE(testing::Test::HasFailure());
+        testkit::seeded_random choices{seed};
+        ASSERT_EQ(test::streams_model(choices, no_limits).run(200), "");
     }
 }
 
