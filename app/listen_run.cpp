@@ -229,20 +229,8 @@ void listen_run::prepare_relay() {
     }
 }
 
-// Of inherited sockets some may be for connections: half of the descriptors are left to them.
+// Half of the descriptors are left to connections, if there may be some.
 void listen_run::relay_datagrams() {
-    const auto unserved =
-        std::any_of(listener_->sockets().begin(), listener_->sockets().end(), [](const auto& each) {
-            return each.over == ip::transport::udp &&
-                   !std::holds_alternative<ip::endpoint>(each.at);
-        });
-    if (unserved) {
-        log_.write(severity::error, "UNIX datagram sockets are not relayed");
-    }
-    if (choice_.relay->settings.headers_in || choice_.relay->settings.headers_out) {
-        log_.write(severity::error, "datagram sockets are not relayed with PROXY headers");
-        return;
-    }
     const auto kept = has_streams_ ? os::descriptors_left() / 2 : 0;
     datagram_relay_ =
         std::make_unique<datagram_relay_run>(context_, log_, *choice_.relay, choice_.associations,

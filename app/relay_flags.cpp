@@ -144,16 +144,18 @@ relay::association_settings read_association_flags(const relay_flags& flags) {
     return made;
 }
 
-std::string_view connection_flag(const relay_flags& flags) noexcept {
-    return flags.check_every          ? "--check-every"
-           : flags.half_closed_limit  ? "--half-closed-limit"
-           : flags.connect_timeout    ? "--connect-timeout"
-           : flags.threads != 0       ? "--threads"
-           : !flags.proxy_in.empty()  ? "--proxy-in"
-           : flags.proxy_in_timeout   ? "--proxy-in-timeout"
-           : !flags.proxy_out.empty() ? "--proxy-out"
-           : flags.fast_open          ? "--fast-open"
-                                      : "";
+std::string_view connection_flag(const relay_flags& flags, bool has_tcp) noexcept {
+    if (!flags.proxy_in.empty() || !flags.proxy_out.empty()) {
+        return flags.proxy_in.empty() ? "--proxy-out" : "--proxy-in";
+    }
+    return has_tcp                   ? ""
+           : flags.check_every       ? "--check-every"
+           : flags.half_closed_limit ? "--half-closed-limit"
+           : flags.connect_timeout   ? "--connect-timeout"
+           : flags.threads != 0      ? "--threads"
+           : flags.proxy_in_timeout  ? "--proxy-in-timeout"
+           : flags.fast_open         ? "--fast-open"
+                                     : "";
 }
 
 } // namespace portico::app

@@ -45,7 +45,8 @@ read_relay_flags(const relay_flags& flags, ip::transport over = ip::transport::t
 
 // The table of a relay of datagrams.
 [[nodiscard]] relay::association_settings read_association_flags(const relay_flags& flags);
-// An option that was given and that only connections have; empty: none.
-[[nodiscard]] std::string_view connection_flag(const relay_flags& flags) noexcept;
+// An option that was given and that a relay of datagrams cannot heed; empty: none. `has_tcp`: there
+// is a relay of connections as well, for which those are that may be left out for datagrams.
+[[nodiscard]] std::string_view connection_flag(const relay_flags& flags, bool has_tcp) noexcept;
 
 } // namespace portico::app

@@ -67,7 +67,8 @@ bool is_udp(const plan::wish& wish) {
 
 // A relay tells clients apart by their address and port, which those of UNIX sockets do not have.
 bool relay_fits_udp(const listen_options& asked, const std::vector<plan::wish>& wishes) {
-    if (const auto flag = connection_flag(asked.relay); !flag.empty()) {
+    const bool has_tcp = !std::all_of(wishes.begin(), wishes.end(), is_udp);
+    if (const auto flag = connection_flag(asked.relay, has_tcp); !flag.empty()) {
         std::cerr << "portico: listen: " << flag
                   << " is about connections, and UDP has none; leave it out, or --udp\n";
         return false;
@@ -176,8 +177,8 @@ int run_listen(const listen_options& asked) {
     if (!wishes || !fits_transport(asked, *wishes) || !dead_after_fits(asked)) {
         return exit_code(side::caller);
     }
-    // --udp is for all of them.
-    const auto over = wishes->empty() ? ip::transport::tcp : wishes->front().over;
+    const auto over = std::all_of(wishes->begin(), wishes->end(), is_udp) ? ip::transport::udp
+                                                                          : ip::transport::tcp;
     auto choice = read_service(asked, over).and_then([&](service_choice made) {
         return read_admission_flags(asked.door).map([&](run::admission_settings door) {
             made.door = std::move(door);

@@ -48,7 +48,8 @@ wish_options::wish_options(CLI::App& verb) {
     auto* v4 = verb.add_flag("-4", only_v4_, "IPv4 only");
     auto* v6 = verb.add_flag("-6", only_v6_, "IPv6 only");
     v4->excludes(v6);
-    verb.add_flag("-u,--udp", udp_, "UDP instead of TCP");
+    auto* udp = verb.add_flag("-u,--udp", udp_, "UDP instead of TCP");
+    verb.add_flag("--tcp", tcp_, "with --udp: TCP as well")->needs(udp);
     auto* required =
         verb.add_flag("--required", required_, "fail unless each ADDR has at least one socket");
     verb.add_flag("--both-families", both_families_,
@@ -77,16 +78,21 @@ std::optional<std::vector<plan::wish>> wish_options::wishes(std::ostream& compla
             continue;
         }
         for (auto& each : *read) {
-            all.push_back(wish_for(std::move(each)));
+            if (!udp_ || tcp_) {
+                all.push_back(wish_for(each, ip::transport::tcp));
+            }
+            if (udp_) {
+                all.push_back(wish_for(std::move(each), ip::transport::udp));
+            }
         }
     }
     return wrong ? std::nullopt : std::optional{std::move(all)};
 }
 
-plan::wish wish_options::wish_for(ip::listen_address where) const {
+plan::wish wish_options::wish_for(ip::listen_address where, ip::transport over) const {
     plan::wish made;
     made.where = std::move(where);
-    made.over = udp_ ? ip::transport::udp : ip::transport::tcp;
+    made.over = over;
     made.needed = both_families_ ? plan::need::both_families
                   : required_    ? plan::need::required
                                  : plan::need::optional;
