@@ -1,6 +1,7 @@
 #include "log.hpp"
 
 #include "portico/ip/canonical.hpp"
+#include "portico/os/resolve.hpp"
 #include "portico/os/socket.hpp"
 
 #include <fmt/format.h>
@@ -77,6 +78,21 @@ void add_endpoint(fields& to, std::string_view who, const ip::any_endpoint& whic
     } else if (const auto* name = std::get_if<ip::unix_name>(&which); name && !name->empty()) {
         to.push_back({prefix + "address", ip::to_text(*name)});
     }
+}
+
+// A word that a program can compare; the message says it in full.
+std::string type_of(const std::error_code& why) {
+    const auto& kind = why.category();
+    std::string_view name;
+    if (kind == std::system_category() || kind == std::generic_category()) {
+        const char* known = ::strerrorname_np(why.value());
+        name = known != nullptr ? known : "";
+    } else if (kind == portico_category()) {
+        name = name_of(static_cast<errc>(why.value()));
+    } else if (kind == os::lookup_category()) {
+        name = os::lookup_error_name(why.value());
+    }
+    return name.empty() ? fmt::format("{}:{}", kind.name(), why.value()) : std::string{name};
 }
 
 spdlog::level::level_enum level_of(severity how) {
@@ -214,10 +230,7 @@ void add_endpoints(fields& to, ip::transport over, const ip::any_endpoint& local
 }
 
 void add_error(fields& to, const error& why) {
-    const char* name = why.code.category() == std::system_category()
-                           ? ::strerrorname_np(why.code.value())
-                           : nullptr;
-    to.push_back({"error.type", name != nullptr ? std::string{name} : why.code.message()});
+    to.push_back({"error.type", type_of(why.code)});
     to.push_back({"error.message", portico::to_text(why)});
 }
 

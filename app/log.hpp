@@ -40,7 +40,8 @@ using fields = std::vector<field>;
 // addresses; of a UNIX socket the address is its name, and an unnamed peer is left out.
 void add_endpoints(fields& to, ip::transport over, const ip::any_endpoint& local,
                    const ip::any_endpoint& peer);
-// error.type, which is the name of the errno where there is one, and the message as error.message.
+// error.type, which is a word, the name of the errno where there is one; and the message as
+// error.message.
 void add_error(fields& to, const error& why);
 // Seconds, to the microsecond.
 void add_duration(fields& to, duration lasted);

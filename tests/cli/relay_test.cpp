@@ -74,7 +74,8 @@ TEST_F(relay_command, it_refuses_when_nobody_is_there_and_says_whom_it_tried) {
     EXPECT_EQ(read_to_end(connect_to(server.at("127.0.0.1"))).ended, std::errc::connection_reset);
     const auto line = server->wait_for_err("(.*connection ended.*)\n");
     ASSERT_TRUE(line);
-    EXPECT_THAT(*line, AllOf(HasSubstr(name), HasSubstr("refused")));
+    EXPECT_THAT(*line, AllOf(HasSubstr(name), HasSubstr("refused"),
+                             HasSubstr(" error.type=ECONNREFUSED ")));
 }
 
 TEST_F(relay_command, it_reaches_a_unix_target) {

@@ -42,6 +42,22 @@ std::error_code make_error_code(errc code) noexcept {
     return {static_cast<int>(code), portico_category()};
 }
 
+std::string_view name_of(errc code) noexcept {
+    static constexpr std::array<std::string_view, 9> names{
+        "",
+        "no_address",
+        "name_not_found",
+        "all_attempts_failed",
+        "proxy_refused",
+        "proxy_protocol",
+        "nothing_bound",
+        "required_not_bound",
+        "not_inherited",
+    };
+    const auto index = static_cast<std::size_t>(code);
+    return index < names.size() ? names[index] : std::string_view{};
+}
+
 std::string_view to_text(operation op) noexcept {
     static constexpr std::array<std::string_view, 15> names{
         "",        "parse", "resolve", "open",    "set option", "bind",  "listen",  "accept",
@@ -67,7 +83,9 @@ std::string_view to_text(side who) noexcept {
 
 std::string to_text(const error& why) {
     std::string text{to_text(why.op)};
-    if (const auto where = ip::to_text(why.at); !where.empty()) {
+    const auto* name = std::get_if<ip::unix_name>(&why.at);
+    const bool is_unnamed = name != nullptr && name->empty(); // as clients' sockets are
+    if (const auto where = ip::to_text(why.at); !where.empty() && !is_unnamed) {
         text += text.empty() ? "" : " ";
         text += where;
     }

@@ -14,6 +14,8 @@ TEST(error, the_text_names_operation_endpoint_and_cause) {
     EXPECT_EQ(to_text(why), "connect [2001:db8::1]:80: Connection refused");
     why.at = *ip::unix_name::path("/run/x.sock");
     EXPECT_EQ(to_text(why), "connect unix:/run/x.sock: Connection refused");
+    why.at = ip::unix_name{};
+    EXPECT_EQ(to_text(why), "connect: Connection refused");
     why.at = {};
     EXPECT_EQ(to_text(why), "connect: Connection refused");
     why.op = operation::none;
@@ -60,6 +62,19 @@ TEST(error, every_code_of_ours_has_a_message_of_its_own) {
     EXPECT_EQ(messages.size(), static_cast<std::size_t>(errc::not_inherited));
     EXPECT_EQ(portico_category().message(99), "unknown portico error 99");
     EXPECT_STREQ(portico_category().name(), "portico");
+}
+
+TEST(error, every_code_of_ours_has_a_name_of_one_word) {
+    std::set<std::string_view> names;
+    for (int i = 1; i <= static_cast<int>(errc::not_inherited); ++i) {
+        const auto name = name_of(static_cast<errc>(i));
+        EXPECT_EQ(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos);
+        names.insert(name);
+    }
+    EXPECT_EQ(names.size(), static_cast<std::size_t>(errc::not_inherited));
+    EXPECT_EQ(name_of(errc::all_attempts_failed), "all_attempts_failed");
+    EXPECT_EQ(name_of(errc::not_inherited), "not_inherited");
+    EXPECT_EQ(name_of(static_cast<errc>(99)), "");
 }
 
 TEST(error, zero_is_no_error) {

@@ -152,6 +152,13 @@ std::error_code service_code_of(std::string_view lines) {
     return got ? std::error_code{} : got.error().code;
 }
 
+TEST(lookup_category, has_a_name_of_one_word_for_what_a_lookup_can_say) {
+    EXPECT_EQ(lookup_error_name(EAI_AGAIN), "EAI_AGAIN");
+    EXPECT_EQ(lookup_error_name(EAI_IDN_ENCODE), "EAI_IDN_ENCODE");
+    EXPECT_EQ(lookup_error_name(static_cast<int>(lookup_errc::bad_answer)), "bad_answer");
+    EXPECT_EQ(lookup_error_name(12345), "");
+}
+
 TEST(service_answer, has_the_records_in_their_order_and_the_least_lifetime) {
     const auto got = parse_service_answer("portico-resolve 1\nlifetime 300\ndropped 2\n"
                                           "service 20 0 5061 b.test\n"

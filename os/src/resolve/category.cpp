@@ -46,4 +46,32 @@ std::error_code make_error_code(lookup_errc code) noexcept {
     return {static_cast<int>(code), lookup_category()};
 }
 
+std::string_view lookup_error_name(int code) noexcept {
+    struct named {
+        int code;
+        std::string_view name;
+    };
+    static constexpr named names[] = {
+        {EAI_BADFLAGS, "EAI_BADFLAGS"},
+        {EAI_AGAIN, "EAI_AGAIN"},
+        {EAI_FAIL, "EAI_FAIL"},
+        {EAI_FAMILY, "EAI_FAMILY"},
+        {EAI_SOCKTYPE, "EAI_SOCKTYPE"},
+        {EAI_SERVICE, "EAI_SERVICE"},
+        {EAI_MEMORY, "EAI_MEMORY"},
+        {EAI_OVERFLOW, "EAI_OVERFLOW"},
+        {EAI_IDN_ENCODE, "EAI_IDN_ENCODE"},
+        {static_cast<int>(lookup_errc::program_missing), "program_missing"},
+        {static_cast<int>(lookup_errc::program_unusable), "program_unusable"},
+        {static_cast<int>(lookup_errc::bad_answer), "bad_answer"},
+        {static_cast<int>(lookup_errc::no_service), "no_service"},
+    };
+    for (const auto& each : names) {
+        if (each.code == code) {
+            return each.name;
+        }
+    }
+    return {};
+}
+
 } // namespace portico::os

@@ -56,7 +56,8 @@ using result = tl::expected<T, error>;
 [[nodiscard]] std::string_view to_text(operation op) noexcept;
 [[nodiscard]] std::string_view to_text(side who) noexcept;
 
-// One line for a person: "connect [2001:db8::1]:80: Connection refused".
+// One line for a person: "connect [2001:db8::1]:80: Connection refused". A UNIX socket without a
+// name is left out.
 [[nodiscard]] std::string to_text(const error& why);
 
 // The exit code for a command that ends because of `why`: 100 caller, 111 system or peer, 101
@@ -76,6 +77,8 @@ enum class errc {
 };
 [[nodiscard]] const std::error_category& portico_category() noexcept;
 [[nodiscard]] std::error_code make_error_code(errc code) noexcept;
+// Its name for programs: "no_address". Empty for a number that is none of them.
+[[nodiscard]] std::string_view name_of(errc code) noexcept;
 
 } // namespace portico
 

@@ -75,6 +75,9 @@ enum class lookup_errc {
 };
 [[nodiscard]] const std::error_category& lookup_category() noexcept;
 [[nodiscard]] std::error_code make_error_code(lookup_errc code) noexcept;
+// The name of a value of that category for programs: "EAI_AGAIN", "program_missing". Empty for a
+// value that has none.
+[[nodiscard]] std::string_view lookup_error_name(int code) noexcept;
 
 // The answer to what needs no question: a literal address (only for its own family, else
 // errc::no_address), and "localhost" and names under it, which are the loopback address (RFC 6761
