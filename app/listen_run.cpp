@@ -47,8 +47,10 @@ void print(std::string_view text) {
 std::string listening_lines(const run::listener& open) {
     std::string lines;
     for (const auto& each : open.sockets()) {
-        lines +=
-            "listening " + std::string{ip::to_text(each.over)} + ' ' + ip::to_text(each.at) + '\n';
+        const bool is_unix = std::holds_alternative<ip::unix_name>(each.at);
+        lines += "listening ";
+        lines += is_unix ? "" : std::string{ip::to_text(each.over)} + ' ';
+        lines += ip::to_text(each.at) + '\n';
     }
     return lines;
 }

@@ -94,8 +94,9 @@ public:
           known_{std::move(known)}, signals_{std::move(signals)} {}
 
     int run() {
-        std::cerr << "portico: addrs: watching " << known_.links.size()
-                  << " interfaces; interrupt to end\n";
+        const auto count = known_.links.size();
+        std::cerr << "portico: addrs: watching " << count
+                  << (count == 1 ? " interface" : " interfaces") << "; interrupt to end\n";
         for (;;) {
             pollfd waiting[] = {{events_.raw(), POLLIN, 0},
                                 {signals_.raw(), POLLIN, 0},

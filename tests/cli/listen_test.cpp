@@ -70,6 +70,36 @@ TEST_F(listen, a_start_that_fails_tells_every_attempt) {
                                   HasSubstr("[::]:" + first.port() + ": bind: Address already")));
 }
 
+TEST_F(listen, a_unix_socket_is_told_without_a_transport) {
+    process server{{command, "listen", file("s"), "--echo"}};
+    ASSERT_TRUE(server.wait_for_out("\n"));
+    EXPECT_EQ(server.out(), "listening unix:" + file("s") + "\n");
+    const auto got = run_command(command + " listen " + file("s") + " --echo");
+    EXPECT_EQ(got.status, 111);
+    EXPECT_THAT(got.output, HasSubstr("\n  unix:" + file("s") + ": bind: Address already in use"));
+}
+
+TEST_F(listen, a_file_that_is_no_socket_is_the_users_mistake) {
+    std::ofstream{file("precious")} << "bytes";
+    for (const auto& where : {file("precious"), file("")}) {
+        const auto got = run_command(command + " listen " + where + " --echo");
+        EXPECT_EQ(got.status, 100) << where;
+        EXPECT_THAT(got.output, HasSubstr("is not a socket, and is left alone"));
+    }
+}
+
+TEST_F(listen, an_unnamed_client_is_left_out_of_messages) {
+    process server{{command, "listen", file("s"), "--chargen"}};
+    ASSERT_TRUE(server.wait_for_out("\n"));
+    for (const auto* how : {" -z ", " "}) { // the latter leaves after one byte
+        (void)run_command("sh -c '" + command + " dial" + how + file("s") +
+                          " </dev/null | head -c1'");
+        const auto line = server.wait_for_err("(.*connection ended.*)\n");
+        ASSERT_TRUE(line);
+        EXPECT_THAT(*line, Not(HasSubstr("unix::")));
+    }
+}
+
 // ---- real clients ----
 
 struct real_client {

@@ -50,6 +50,7 @@ private:
     void check_port(std::uint16_t port);
     void group_ports(std::size_t first);
     void note_disabled();
+    void note_interface_of(const ip::unix_name& name);
     void drop_covered();
 
     [[nodiscard]] bool interface_known(const ip::zone& where) const;

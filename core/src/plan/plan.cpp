@@ -202,6 +202,7 @@ void expansion::operator()(const ip::unix_name& name) {
     if (asked().only) {
         say(weight::note, quoted(written(asked())) + " has no family: -4 and -6 do not concern it");
     }
+    note_interface_of(name);
     planned_socket made =
         socket_for(name, name.is_abstract() ? "the name in the abstract namespace, as written"
                                             : "the socket file as written");
@@ -215,6 +216,20 @@ void expansion::operator()(const ip::unix_name& name) {
         made.unix_mode = asked().unix_mode;
     }
     add(std::move(made));
+}
+
+// "@eth0" is what is left of "@eth0:80" when the port is forgotten.
+void expansion::note_interface_of(const ip::unix_name& name) {
+    const auto& all = known_.interfaces;
+    if (asked().where.text.starts_with('@') && name.is_abstract() &&
+        std::find(all.begin(), all.end(), name.text()) != all.end()) {
+        const std::string text{name.text()};
+        say(weight::note,
+            "this is a UNIX socket in the abstract namespace, although there is an interface " +
+                quoted(text),
+            "write @" + text + ":PORT for the addresses of the interface, or unix:@" + text +
+                " if the UNIX socket is meant");
+    }
 }
 
 void expansion::operator()(const ip::inherited_fd& descriptor) {

@@ -318,6 +318,13 @@ TEST(plan, a_mode_is_for_a_file_only) {
     EXPECT_THAT(remarks(made), ElementsAre(HasSubstr("every user of this network namespace")));
 }
 
+TEST(plan, an_interface_without_a_port_is_noted_to_be_a_unix_socket) {
+    const auto made = make_plan({on("@eth0"), on("unix:@lo"), on("@eth9")}, host());
+    EXPECT_THAT(endpoints(made), ElementsAre("unix:@eth0", "unix:@lo", "unix:@eth9"));
+    EXPECT_THAT(remarks(made), ElementsAre(HasSubstr("there is an interface 'eth0'")));
+    EXPECT_THAT(made.remarks.at(0).hint, HasSubstr("write @eth0:PORT"));
+}
+
 // ---- inherited ----
 
 facts given() {
@@ -486,6 +493,15 @@ warning: [::]:80: a port below 1024 needs CAP_NET_BIND_SERVICE: 80 will be refus
         take a higher port, let the service manager open the socket (sd:name), or lower the sysctl net.ipv4.ip_unprivileged_port_start
 warning: @eth0:53: a port below 1024 needs CAP_NET_BIND_SERVICE: 53 will be refused
         take a higher port, let the service manager open the socket (sd:name), or lower the sysctl net.ipv4.ip_unprivileged_port_start
+)");
+}
+
+TEST(plan, the_text_of_a_unix_socket_is_this) {
+    const std::vector<wish> wishes{on("/run/it.sock", [](wish& w) { w.unix_mode = 0660; })};
+    EXPECT_EQ(to_text(make_plan(wishes, host()), wishes),
+              R"(1  unix unix:/run/it.sock  the socket file as written
+        mode = 0660        as asked for, from the moment the file exists
+        backlog = 4096     connections that may wait for accept
 )");
 }
 

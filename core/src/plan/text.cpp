@@ -105,7 +105,9 @@ std::string to_text(const plan& made, const std::vector<wish>& wishes) {
     std::string text;
     for (std::size_t i = 0; i < made.sockets.size(); ++i) {
         const auto& each = made.sockets[i];
-        text += padded(std::to_string(i + 1), 3) + padded(std::string{ip::to_text(each.over)}, 5) +
+        const bool is_unix = std::holds_alternative<ip::unix_name>(each.at);
+        const std::string over{is_unix ? "unix" : ip::to_text(each.over)};
+        text += padded(std::to_string(i + 1), 3) + padded(over, 5) +
                 padded(where_text(each), width) + "  " + each.reason + '\n';
         text += steps(made, i, width);
     }

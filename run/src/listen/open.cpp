@@ -221,6 +221,7 @@ void opening::open_file(std::size_t planned, const ip::unix_name& name) {
         std::move(file.remarks.begin(), file.remarks.end(), std::back_inserter(now.told.remarks));
         if (file.why) {
             now.fail(file.why, file.op);
+            now.told.why->who = file.is_no_socket ? side::caller : now.told.why->who;
         }
     }
     keep(std::move(now));

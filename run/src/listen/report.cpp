@@ -6,8 +6,10 @@ namespace portico::run {
 namespace {
 
 std::string line_of(const open_attempt& each, const plan::plan& made) {
-    const auto over = made.sockets[each.planned].over;
-    std::string text = "  " + std::string{ip::to_text(over)} + " " + ip::to_text(each.at) + ": ";
+    const bool is_unix = std::holds_alternative<ip::unix_name>(each.at);
+    std::string text = "  ";
+    text += is_unix ? "" : std::string{ip::to_text(made.sockets[each.planned].over)} + " ";
+    text += ip::to_text(each.at) + ": ";
     if (each.why) {
         text += std::string{portico::to_text(each.why->op)} + ": " + each.why->code.message();
     } else if (each.covered_by) {

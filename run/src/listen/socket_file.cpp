@@ -46,7 +46,9 @@ bool remove_stale(const ip::unix_name& name, ip::transport over, made_file& told
         return is(before.error(), ENOENT); // gone in the meantime
     }
     if (!before->is_socket) {
-        told.remarks.push_back("the file " + path + " is not a socket, and is left alone");
+        told.is_no_socket = true;
+        told.remarks.push_back("the file " + path +
+                               " is not a socket, and is left alone: choose another path");
         return false;
     }
     if (!nobody_has(name, over)) {

@@ -17,6 +17,7 @@ inline constexpr std::chrono::milliseconds file_lock_limit{200};
 struct made_file {
     std::error_code why; // of bind, or of `then`
     operation op = operation::bind;
+    bool is_no_socket = false; // a file that is there and is none: it would have to be removed
     std::optional<os::file_identity> which;
     std::vector<std::string> remarks;
 };
