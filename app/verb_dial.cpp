@@ -6,6 +6,7 @@
 #include "verb.hpp"
 
 #include "portico/ip/endpoint.hpp"
+#include "portico/race/race.hpp"
 #include "portico/race/timeline.hpp"
 #include "portico/run/dial.hpp"
 #include "portico/run/pump.hpp"
@@ -50,6 +51,11 @@ int complain(const std::string& text) {
 // "HOST PORT", "HOST:PORT" or the name of a UNIX socket. False after a complaint.
 bool read_target(const dial_options& asked, run::dial_request& request) {
     const auto& first = asked.target.front();
+    if (asked.target.size() > 2) {
+        complain("the target is HOST PORT, HOST:PORT or unix:/path, and here are " +
+                 std::to_string(asked.target.size()) + " words; what is sent is read from stdin");
+        return false;
+    }
     if (asked.target.size() == 2) {
         const bool bracketed = first.starts_with('[') && first.ends_with(']');
         request.host = bracketed ? first.substr(1, first.size() - 2) : first;
@@ -85,8 +91,20 @@ bool read_from(const std::string& text, run::dial_request& request) {
     return true;
 }
 
+// core/race would take the nearest delay that it allows, without a word.
+bool attempt_delay_fits(const dial_options& asked) {
+    const auto given = asked.attempt_delay.value_or(race::config::min_attempt_delay);
+    if (given >= race::config::min_attempt_delay && given <= race::config::max_attempt_delay) {
+        return true;
+    }
+    complain("the time between two attempts (--attempt-delay, --happy-eyeballs-timeout-ms) is "
+             "from 10ms to 2s (RFC 8305 section 5)");
+    return false;
+}
+
 bool read_options(const dial_options& asked, run::dial_request& request) {
-    if (!read_target(asked, request) || (!asked.from.empty() && !read_from(asked.from, request))) {
+    if (!read_target(asked, request) || (!asked.from.empty() && !read_from(asked.from, request)) ||
+        !attempt_delay_fits(asked)) {
         return false;
     }
     const bool is_unix = request.host.starts_with("unix:") || request.host.starts_with('/');
@@ -120,9 +138,11 @@ run::dial_outcome dial(run::dial_request request) {
 }
 
 void show(const dial_options& asked, const run::dial_outcome& outcome, const std::string& title) {
-    if (asked.trace) {
+    // A UNIX socket is connected at once or not at all.
+    const bool has_race = !outcome.story.resolutions.empty() || !outcome.story.attempts.empty();
+    if (asked.trace && has_race) {
         std::cerr << race::draw(outcome.story, title) << std::flush;
-    } else if (asked.verbose && !outcome.why) {
+    } else if ((asked.verbose || asked.trace) && !outcome.why) {
         std::cerr << "portico: dial: " << outcome.text << '\n';
     }
     if (asked.as_json) {
@@ -185,7 +205,7 @@ void add_dial(CLI::App& command, invocation& call) {
         "dial", "connect to a service on any of its addresses; pipe stdin and stdout");
     const auto asked = std::make_shared<dial_options>();
     verb->add_option("TARGET", asked->target, "HOST PORT, HOST:PORT or unix:/path")
-        ->expected(1, 2)
+        ->expected(1, -1)
         ->required()
         ->type_name("");
     auto* v4 = verb->add_flag("-4", asked->only_v4, "only IPv4");
@@ -210,14 +230,26 @@ void add_dial(CLI::App& command, invocation& call) {
         ->type_name("NAME");
     add_duration(*verb, "--dead-after", asked->dead_after, "give a silent peer up after so long");
     verb->add_flag("--nagle", asked->nagle, "let small writes wait (no TCP_NODELAY)");
-    verb->add_option("--via", asked->via,
-                     "a proxy: socks5://[user:password@]host:port or http://...")
+    verb->add_option(
+            "--via", asked->via,
+            "a proxy: socks5://, socks5h:// or http://[user:password@]host:port; it resolves "
+            "the name")
         ->type_name("URL");
     verb->add_flag("--trace", asked->trace, "draw the race on stderr");
     verb->add_flag("--json", asked->as_json, "the race as JSON: on stdout with -z, else on stderr");
     verb->add_flag("-z,--probe", asked->probe, "connect, tell how it went, and close");
     verb->add_flag("-v,--verbose", asked->verbose, "say where it connected and how much was moved");
     verb->add_flag("-q,--quiet", asked->quiet, "no messages, only the exit code");
+    verb->footer("exit codes:\n"
+                 "  0    connected, and all was moved\n"
+                 "  100  the question was wrong, or the name does not exist\n"
+                 "  111  no address answered, or the connection failed: trying again may help\n"
+                 "\n"
+                 "examples:\n"
+                 "  portico dial --trace www.example.org 80   connect, and see the race\n"
+                 "  portico dial -z -w 5s localhost:22        is a service there?\n"
+                 "  portico dial unix:/run/service.sock       a UNIX socket\n"
+                 "  portico dial --via socks5://localhost:1080 www.example.org 80");
     verb->callback([asked, &call] { call.exit_code = run_dial(*asked); });
 }
 

@@ -237,6 +237,17 @@ TEST_F(dial, reads_the_greeting_of_a_unix_socket) {
     EXPECT_EQ(got.status, 0);
 }
 
+TEST_F(dial, a_unix_socket_has_no_race_to_draw) {
+    const auto name = ip::unix_name::path(file("socket")).value();
+    const auto here = os::socket(name, ip::transport::tcp).value();
+    ASSERT_TRUE(os::bind(here, name) && os::listen(here, 8));
+    const auto got = run_command(command + " dial -z --trace " + file("socket") + " 2>&1 >&-");
+    EXPECT_EQ(got.output, "portico: dial: unix:" + file("socket") + ": connected\n");
+    const auto none = run_command(command + " dial -z --trace " + file("none"));
+    EXPECT_EQ(none.status, 111);
+    EXPECT_EQ(none.output, "portico: dial: unix:" + file("none") + ": No such file or directory\n");
+}
+
 TEST_F(dial, netcat_takes_what_it_sends) {
     NEEDS("nc.openbsd");
     process server{{"nc.openbsd", "-l", "-N", "-v", "127.0.0.1", "0"}};
@@ -353,8 +364,21 @@ TEST_F(dial, the_users_mistakes_end_with_100_and_a_hint) {
     EXPECT_THAT(says("--from nowhere ::1 80"), HasSubstr("--from"));
     EXPECT_THAT(says("--via ftp://x:1 ::1 80"), HasSubstr("proxy"));
     EXPECT_THAT(says("--dead-after 0 ::1 80"), Not(IsEmpty()));
+    EXPECT_THAT(says("--attempt-delay 9ms ::1 80"), HasSubstr("from 10ms to 2s"));
+    EXPECT_THAT(says("--attempt-delay 2001ms ::1 80"), HasSubstr("from 10ms to 2s"));
+    EXPECT_THAT(says("--happy-eyeballs-timeout-ms 1 ::1 80"), HasSubstr("from 10ms to 2s"));
+    EXPECT_THAT(says("::1 80 more"), HasSubstr("here are 3 words"));
     EXPECT_THAT(says(":80"), Not(IsEmpty()));
     EXPECT_THAT(says(""), Not(IsEmpty()));
+}
+
+TEST_F(dial, the_limits_of_the_attempt_delay_are_taken) {
+    peer_here peer;
+    for (const auto* given :
+         {"--attempt-delay 10ms", "--attempt-delay 2s", "--happy-eyeballs-timeout-ms 10"}) {
+        const auto got = run_command(command + " dial -z " + given + " 127.0.0.1 " + peer.port());
+        EXPECT_EQ(got.status, 0) << given << ": " << got.output;
+    }
 }
 
 TEST_F(dial, a_refusal_names_every_address_and_ends_with_111) {

@@ -377,6 +377,15 @@ TEST_F(dialling, a_name_that_does_not_exist_is_the_callers_mistake) {
     EXPECT_THAT(got.text, HasSubstr("nobody.test:9: no such host name"));
 }
 
+TEST_F(dialling, an_international_name_is_left_to_the_resolver) {
+    const testkit::dns_server names{{}};
+    const auto got = dial("b\xc3\xbc"
+                          "cher.test",
+                          9);
+    ASSERT_TRUE(got.why);
+    EXPECT_NE(got.why->op, operation::parse) << got.text;
+}
+
 TEST_F(dialling, a_name_server_that_is_not_there_is_not_the_callers_mistake) {
     const auto got = dial(both_name, 9);
     ASSERT_TRUE(got.why);
@@ -417,6 +426,9 @@ TEST_F(dialling, requests_that_cannot_work_are_the_callers_mistake) {
     EXPECT_EQ(fails("127.0.0.1", "no-such-service", nothing), "yes");
     EXPECT_EQ(fails("", "80", nothing), "yes");
     EXPECT_EQ(fails("[::1]", "80", nothing), "yes");
+    EXPECT_EQ(fails("256.1.1.1", "80", nothing), "yes");
+    EXPECT_EQ(fails("bad host", "80", nothing), "yes");
+    EXPECT_EQ(fails("b\xc3\xbc cher.example", "80", nothing), "yes");
     EXPECT_EQ(fails("unix:", "", nothing), "yes");
     EXPECT_EQ(fails("unix:/" + std::string(200, 'x'), "", nothing), "yes");
     EXPECT_EQ(fails("::1", "80", [](auto& request) { request.only = family::v4; }), "yes");

@@ -58,6 +58,19 @@ tl::expected<void, bad_request> choose_families(const dial_request& request, dia
     return {};
 }
 
+// The resolver takes international names as well (RFC 5890 section 2.3.2.3): here each of their
+// letters stands for itself, whatever it is.
+std::string with_letters_of_ascii(std::string_view name) {
+    std::string made;
+    for (const char c : name) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x80 || byte >= 0xc0) { // else it belongs to the letter before
+            made += byte < 0x80 ? c : 'x';
+        }
+    }
+    return made;
+}
+
 // What is no address is a name, unless it looks like an address that is wrong: getaddrinfo() would
 // ask name servers for 256.1.1.1.
 tl::expected<void, bad_request> read_name(const std::string& host,
@@ -73,7 +86,7 @@ tl::expected<void, bad_request> read_name(const std::string& host,
     if (host.empty() || host.find_first_not_of("0123456789.") == std::string::npos) {
         return refuse_for(no_address);
     }
-    if (const auto name = ip::parse_host_name(host); !name) {
+    if (const auto name = ip::parse_host_name(with_letters_of_ascii(host)); !name) {
         return refuse_for(name.error());
     }
     return {};
