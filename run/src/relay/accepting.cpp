@@ -3,6 +3,7 @@
 
 #include "relay/loop.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -118,7 +119,9 @@ void relay_engine::loop::resume_listening() {
 }
 
 void relay_engine::loop::accept_from(listening& from) {
-    for (unsigned i = 0; i < accepts_per_turn; ++i) {
+    // To be told that nobody waits costs nearly as much as a connection, so it is not asked again
+    // and again: if there are more, epoll says so in the next turn.
+    for (unsigned i = 0; i < from.expected; ++i) {
         const auto room = door_->take_place(number_at_door_);
         if (room == admission::room::wait) {
             counters_->times_full.add();
@@ -149,6 +152,7 @@ void relay_engine::loop::accept_from(listening& from) {
         case admit::accept_step::again:
             break;
         case admit::accept_step::wait:
+            from.expected = std::max(i, 1U);
             return;
         case admit::accept_step::shed:
             if (!shed(from)) {
@@ -159,6 +163,7 @@ void relay_engine::loop::accept_from(listening& from) {
             return pause_listening(from, decided.until);
         }
     }
+    from.expected = std::min(from.expected + 1, accepts_per_turn);
 }
 
 // False when there was no memory for it.

@@ -112,6 +112,7 @@ struct listening {
     relay_family family = relay_family::v4;
     bool shared = false;
     bool watched = false;
+    unsigned expected = 1; // how many wait there, going by the last times
     admit::accept_policy policy{};
     std::optional<instant> paused{}; // until then
 };
