@@ -109,6 +109,9 @@ std::string verb_help(const CLI::App& verb, const std::string& name) {
             options.push_back({option_names(*each), each->get_description()});
         }
     }
+    if (verb.get_name() == "listen") { // main() keeps it from the parser
+        usage += " [-- PROGRAM [ARGUMENT...]]";
+    }
     std::string out = wrapped(fmt::format("{}: {}", name, verb.get_description()), 0) + "\n\n";
     out += usage + '\n';
     if (!arguments.empty()) {
@@ -211,7 +214,7 @@ void explain(std::ostream& to, const CLI::App& command, const CLI::ParseError& w
     }
     if (wrong.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) &&
         verb == nullptr && unknown.empty()) {
-        to << command.help() << "\nportico: a verb is missing\n";
+        to << command.help() << "\nportico: a verb is missing; portico --help lists the verbs\n";
         return;
     }
     if (!unknown.empty()) {

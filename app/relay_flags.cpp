@@ -14,8 +14,9 @@ std::size_t relay_flags::engines() const {
 
 void add_relay_flags(CLI::App& verb, relay_flags& flags) {
     verb.add_option("--to", flags.to,
-                    "relay each connection to this service, or to those of its SRV records "
-                    "(srv:_name._tcp.domain); several, repeated or with commas, take turns")
+                    "relay each connection to this service, to a UNIX socket (unix:/path), or to "
+                    "the services of SRV records (srv:_name._tcp.domain); several, repeated or "
+                    "with commas, take turns")
         ->type_name("HOST:PORT")
         ->delimiter(',');
     verb.add_option("--balance", flags.balance,

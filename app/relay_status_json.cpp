@@ -1,10 +1,10 @@
 // A relay's figures as JSON.
 
+#include "plain_json.hpp"
 #include "relay_status.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 
 namespace portico::app {
 namespace {
@@ -143,7 +143,7 @@ std::string to_json(const relay_figures& what) {
     if (what.udp) {
         made["datagrams"] = datagrams_json(*what.udp);
     }
-    return json::serialize(made) + '\n';
+    return to_plain_json(made) + '\n';
 }
 
 } // namespace portico::app

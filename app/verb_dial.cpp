@@ -3,6 +3,7 @@
 #include "dial_target.hpp"
 #include "dial_view.hpp"
 #include "duration.hpp"
+#include "plain_json.hpp"
 #include "verb.hpp"
 
 #include "portico/ip/endpoint.hpp"
@@ -12,7 +13,6 @@
 #include "portico/run/pump.hpp"
 
 #include <boost/asio/io_context.hpp>
-#include <boost/json/serialize.hpp>
 
 #include <iostream>
 #include <memory>
@@ -148,7 +148,7 @@ void show(const dial_options& asked, const run::dial_outcome& outcome, const std
     if (asked.as_json) {
         // Together with the bytes of the connection it would be of no use to anybody.
         (asked.probe ? std::cout : std::cerr)
-            << boost::json::serialize(outcome_json(outcome, title)) << std::endl;
+            << to_plain_json(outcome_json(outcome, title)) << std::endl;
     }
     if (outcome.why && !asked.quiet) {
         std::cerr << "portico: dial: " << outcome.text << '\n';

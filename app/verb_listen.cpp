@@ -38,7 +38,8 @@ void list_services(std::ostream& to) {
         to << "      " << each.name << std::string(18 - std::string_view{each.name}.size(), ' ')
            << each.description << '\n';
     }
-    to << "      --to HOST:PORT    relay each connection, or UDP client, to another service\n"
+    to << "      --to HOST:PORT    relay each connection, or UDP client, to another service,\n"
+          "                        which may be unix:/path\n"
           "      -- PROGRAM ARG... run a program for each connection\n";
 }
 

@@ -62,8 +62,9 @@ wish_options::wish_options(CLI::App& verb) {
     verb.add_option("--backlog", backlog_,
                     "connections that may wait for accept; default: net.core.somaxconn")
         ->check(CLI::Range(1, 1 << 20));
-    verb.add_option("--mode", mode_, "permission bits of a socket file, in octal")
-        ->check(CLI::Validator{check_mode, "OCTAL"});
+    verb.add_option("--mode", mode_, "permission bits of a socket file, e.g. 0660")
+        ->type_name("OCTAL")
+        ->check(CLI::Validator{check_mode, ""});
 }
 
 std::optional<std::vector<plan::wish>> wish_options::wishes(std::ostream& complaints) const {

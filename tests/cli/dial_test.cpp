@@ -18,6 +18,7 @@
 namespace portico {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -412,6 +413,12 @@ TEST_F(dial, a_probe_with_json_is_one_object_on_stdout) {
                     "s[\"attempts\"]])'");
     EXPECT_EQ(got.output,
               "True 127.0.0.1:" + peer.port() + " [('ipv6', 'failed'), ('ipv4', 'won')]\n");
+}
+
+TEST_F(dial, json_has_its_numbers_written_out) {
+    const auto got = run_command(command + " dial -q -z --json localhost 9");
+    EXPECT_THAT(got.output, ContainsRegex("\"duration_ms\":[0-9]+\\.[0-9]+,"));
+    EXPECT_THAT(got.output, Not(ContainsRegex("[0-9][eE][-+]?[0-9]")));
 }
 
 TEST_F(dial, json_of_a_failure_is_an_object_too) {

@@ -49,6 +49,7 @@ TEST_F(listen, mistakes_are_explained) {
         {"listen :0 --to nowhere", "--to"},
         {"listen :0 --to :80", "--to"},
         {"listen :0 --echo --dead-after 0", "1s to 24d"},
+        {"listen unix:x --echo --mode 0999", "'0999' is not a mode"},
         {"listen :0 --pty -- sh", "no such option"},
         {"listen :0 -- /no/such/program", "/no/such/program: No such file"},
         {"listen :0 -- no-such-program", "no-such-program: No such file or directory; it was "

@@ -47,7 +47,7 @@ class Help(unittest.TestCase):
     def test_no_arguments_is_a_mistake_that_shows_the_help(self):
         done = run()
         self.assertEqual((done.returncode, done.stdout), (100, ""))
-        self.assertEqual(done.stderr, screen("--help") + "\nportico: a verb is missing\n")
+        self.assertEqual(done.stderr, screen("--help") + "\nportico: a verb is missing; portico --help lists the verbs\n")
 
     def test_a_wrong_word_is_told_what_it_is_near(self):
         for words, said in (
