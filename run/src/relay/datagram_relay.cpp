@@ -6,6 +6,7 @@
 #include "portico/os/clock.hpp"
 #include "portico/os/socket.hpp"
 #include "portico/serve/datagram_guard.hpp"
+#include "relay/target_sockets.hpp"
 #include "relay/target_walk.hpp"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -15,7 +16,6 @@
 #include <fcntl.h>
 #include <list>
 #include <numeric>
-#include <unordered_set>
 #include <utility>
 
 namespace portico::run {
@@ -108,7 +108,7 @@ struct datagram_relay::state : std::enable_shared_from_this<datagram_relay::stat
           const datagram_relay_settings& settings, association_door who, ended listening)
         : executor{std::move(ex)}, targets{std::move(to)}, how{settings}, door{std::move(who)},
           tell{std::move(listening)}, table{how.table, how.seed},
-          known(table.capacity()), expiry{executor}, patience{executor},
+          known(table.capacity()), own{settings}, expiry{executor}, patience{executor},
           buffer(std::size_t{1} << 16) {}
 
     // clients
@@ -154,8 +154,8 @@ struct datagram_relay::state : std::enable_shared_from_this<datagram_relay::stat
     ended tell;
     relay::associations table;
     std::vector<std::unique_ptr<association>> known; // by index in the table
-    std::unordered_set<ip::endpoint> own;            // names of our sockets, canonical
-    std::list<client_socket> sockets;                // a list: handlers keep references
+    target_sockets own;
+    std::list<client_socket> sockets; // a list: handlers keep references
     asio::steady_timer expiry;
     deadline expiry_at = deadline::never();
     asio::steady_timer patience;
@@ -298,7 +298,7 @@ std::optional<datagram_drop> datagram_relay::state::refuse(const os::datagram& g
     if (const auto no = serve::refuse(got.from, got.to_group, 0)) {
         return *no == serve::drop::to_group ? datagram_drop::to_group : datagram_drop::bad_source;
     }
-    return own.contains(client) ? std::optional{datagram_drop::looped} : std::nullopt;
+    return own.is_ours(client) ? std::optional{datagram_drop::looped} : std::nullopt;
 }
 
 tl::expected<association*, datagram_drop>
@@ -377,42 +377,19 @@ std::optional<datagram_drop> datagram_relay::state::forward(association& of, std
 }
 
 os::sys_status datagram_relay::state::open_socket(association& of, const target_place& to) {
-    auto made = os::socket(to.at, ip::transport::udp);
+    auto made = own.open(to.at);
     if (!made) {
         return tl::unexpected{made.error()};
     }
-    const bool is_local = std::holds_alternative<ip::unix_name>(to.at);
-    if (how.socket_buffer) {
-        static_cast<void>(os::set_buffers(made->raw(), *how.socket_buffer));
-    }
-    if (!how.interface.empty() && !is_local) {
-        if (auto done = os::set_bind_to_device(*made, how.interface); !done) {
-            return done;
-        }
-    }
-    if (is_local) { // a name of the kernel's choice, without which there is no answer
-        if (auto done = os::bind(*made, ip::unix_name{}); !done) {
-            return done;
-        }
-    } else if (how.from) {
-        if (auto done = os::bind(*made, *how.from); !done) {
-            return done;
-        }
-    }
-    if (auto done = os::connect(*made, to.at); !done) {
-        return done;
-    }
     error_code wrong;
-    of.target.assign(made->raw(), wrong);
+    of.target.assign(made->socket.raw(), wrong);
     if (wrong) {
+        own.handle_closed(made->name);
         return tl::unexpected{std::error_code{wrong}};
     }
-    const int raw = std::move(*made).release();
+    static_cast<void>(std::move(made->socket).release()); // it is `of.target` that closes it
     ++of.socket;
-    of.own = os::getsockname(raw).value_or(ip::any_endpoint{});
-    if (const auto* name = std::get_if<ip::endpoint>(&of.own)) {
-        own.insert(ip::canonical(*name));
-    }
+    of.own = made->name;
     wait(of);
     return {};
 }
@@ -421,9 +398,7 @@ void datagram_relay::state::close_socket(association& of) {
     if (!of.target.is_open()) {
         return;
     }
-    if (const auto* name = std::get_if<ip::endpoint>(&of.own)) {
-        own.erase(ip::canonical(*name));
-    }
+    own.handle_closed(of.own);
     error_code ignored;
     of.target.close(ignored);
 }
