@@ -196,6 +196,7 @@ void listen_run::start_services() {
     } else if (has_datagrams) {
         run::datagram_options how;
         how.seed = std::random_device{}();
+        how.access = choice_.door.access;
         datagrams_ = std::make_unique<run::datagram_service>(
             executor, listener_->sockets(), *choice_.which, how,
             [this](const run::datagram_end& end) { handle_datagram(end); });

@@ -138,6 +138,20 @@ TEST_P(rules, a_full_service_refuses_when_it_is_told_to) {
     EXPECT_TRUE(server->wait_for_err("as many connections are open as may be"));
 }
 
+TEST_F(admission_command, rules_hold_for_datagrams_too) {
+    listening server{{":0", "--udp", "--echo", "-v", "--deny", "127.0.0.9"}};
+    const auto ask = [&](const std::string& from) {
+        auto made = blocking(os::socket(server.at("127.0.0.1"), ip::transport::udp).value());
+        EXPECT_TRUE(os::bind(made, ip::endpoint{ip::parse_address(from).value(), 0}));
+        EXPECT_TRUE(os::connect(made, server.at("127.0.0.1")));
+        put(made, "query");
+        return made;
+    };
+    const auto denied = ask("127.0.0.9");
+    EXPECT_TRUE(server->wait_for_err("reason=denied"));
+    EXPECT_EQ(take(ask("127.0.0.1")), "query");
+}
+
 TEST_F(admission_command, bad_rules_are_explained) {
     const auto wrong = [&](const std::string& options) {
         const auto got = run_command(command + " listen :0 --echo " + options);

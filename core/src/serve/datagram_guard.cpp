@@ -28,8 +28,8 @@ bool is_service(std::uint16_t port) noexcept {
 
 std::string_view to_text(drop why) noexcept {
     constexpr std::array<std::string_view, drop_reasons> names{
-        "to_group",     "no_source", "group_source",  "port_zero",
-        "service_port", "own_port",  "amplification", "not_sent"};
+        "to_group", "no_source",     "group_source", "port_zero", "service_port",
+        "own_port", "amplification", "not_sent",     "denied"};
     return names[static_cast<std::size_t>(why)];
 }
 

@@ -1,5 +1,6 @@
 // The built-in services over datagrams: one query, at most one answer.
 
+#include "portico/ip/canonical.hpp"
 #include "portico/os/clock.hpp"
 #include "portico/run/builtin.hpp"
 
@@ -42,7 +43,8 @@ struct datagram_service::state : std::enable_shared_from_this<datagram_service::
     state(asio::any_io_executor ex, serve::builtin which, const datagram_options& options,
           heard listening)
         : executor{std::move(ex)}, kind{which}, tell{std::move(listening)}, lengths{options.seed},
-          bound{options.amplification_rate, options.amplification_burst, os::now()} {}
+          bound{options.amplification_rate, options.amplification_burst, os::now()},
+          access{options.access} {}
 
     void start(std::span<const bound_socket> open);
     void stop();
@@ -59,6 +61,7 @@ struct datagram_service::state : std::enable_shared_from_this<datagram_service::
     heard tell;
     serve::chargen_lengths lengths;
     serve::amplification_bound bound;
+    const admit::access access;
     datagram_counters counts;
     std::list<watched> sockets; // a list: handlers keep references
     std::string text;           // of daytime and hello
@@ -147,7 +150,9 @@ void datagram_service::state::handle_query(const watched& from, const os::datagr
     end.local = query.to ? ip::any_endpoint{ip::endpoint{*query.to, port_of(from.at)}} : from.at;
     end.peer = query.from;
     end.received = query.size;
-    if (kind != serve::builtin::discard) {
+    if (!access.allows(ip::canonical(query.from))) {
+        end.why = serve::drop::denied;
+    } else if (kind != serve::builtin::discard) {
         respond(from, query, end);
     }
     if (end.why) {

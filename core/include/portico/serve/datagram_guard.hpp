@@ -26,8 +26,9 @@ enum class drop : std::uint8_t {
     own_port,      // from the port that it came to: another one of us, which would answer back
     amplification, // the answer is longer than the query, and enough such were sent for now
     not_sent,      // the kernel did not take the answer
+    denied,        // by an access rule
 };
-inline constexpr std::size_t drop_reasons = 8;
+inline constexpr std::size_t drop_reasons = 9;
 
 // "to_group", "no_source", ...
 [[nodiscard]] std::string_view to_text(drop why) noexcept;

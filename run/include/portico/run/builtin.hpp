@@ -2,6 +2,7 @@
 // greeting. What they say is core/serve.
 #pragma once
 
+#include "portico/admit/access.hpp"
 #include "portico/run/service.hpp"
 #include "portico/serve/builtin.hpp"
 #include "portico/serve/datagram_guard.hpp"
@@ -40,6 +41,7 @@ struct builtin_options {
                                                                    builtin_options options = {});
 
 struct datagram_options {
+    admit::access access{}; // of the sources of queries; others are dropped
     std::uint64_t seed = 0; // of the lengths of chargen's datagrams
     // What the answers of all sockets may add to the bytes that came, see
     // serve::amplification_bound: bytes a second, and at once.
