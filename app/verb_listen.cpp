@@ -82,6 +82,12 @@ bool relay_fits_udp(const listen_options& asked, const std::vector<plan::wish>& 
             return false;
         }
     }
+    // With --tcp they are read for both.
+    if (const auto read = read_relay_flags(asked.relay, ip::transport::udp); !read) {
+        std::cerr << "portico: listen: " << read.error()
+                  << (read.error().ends_with('\n') ? "" : "\n");
+        return false;
+    }
     return true;
 }
 

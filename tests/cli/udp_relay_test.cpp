@@ -126,6 +126,9 @@ TEST_F(udp_relay_command, programs_of_both_families_talk_through_it) {
 }
 
 TEST_F(udp_relay_command, a_resolver_finds_names_through_it) {
+    // Addresses of a family are given only to who has one.
+    testkit::must_run("ip addr replace 198.18.0.1/32 dev lo");
+    testkit::must_run("ip addr replace 2001:db8:7::1/128 dev lo nodad");
     const std::string name = "relayed.example";
     testkit::dns_server names{{{{name, testkit::dns_type::a}, {.addresses = {"192.0.2.7"}}},
                                {{name, testkit::dns_type::aaaa}, {.addresses = {"2001:db8::7"}}}},
@@ -147,8 +150,8 @@ TEST_F(udp_relay_command, a_resolver_finds_names_through_it) {
 }
 
 TEST_F(udp_relay_command, each_client_is_answered_from_the_address_that_it_asked) {
-    testkit::must_run("ip addr add 2001:db8:7::1/128 dev lo nodad");
-    testkit::must_run("ip addr add 2001:db8:7::2/128 dev lo nodad");
+    testkit::must_run("ip addr replace 2001:db8:7::1/128 dev lo nodad");
+    testkit::must_run("ip addr replace 2001:db8:7::2/128 dev lo nodad");
     const udp_target target;
     listening server{{":0", "--udp", "--to", target.name()}};
     for (const auto* each :
@@ -380,6 +383,11 @@ TEST_F(udp_relay_command, what_only_connections_have_is_refused) {
     const auto local = run_command(command + " listen unix:/tmp/x --udp --to 127.0.0.1:9");
     EXPECT_EQ(local.status, 100);
     EXPECT_THAT(local.output, HasSubstr("unix:/tmp/x: datagrams of UNIX sockets are not relayed"));
+    const auto records =
+        run_command(command + " listen :0 --udp --tcp --to srv:_x._tcp.service.example");
+    EXPECT_EQ(records.status, 100);
+    EXPECT_THAT(records.output, AllOf(HasSubstr("this relay carries udp"), //
+                                      Not(HasSubstr("listening"))));
     const auto program = run_command(command + " listen 127.0.0.1:0 --udp -- cat");
     EXPECT_EQ(program.status, 100);
     EXPECT_THAT(program.output, HasSubstr("a relay (--to)"));
