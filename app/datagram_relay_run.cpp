@@ -175,7 +175,7 @@ std::size_t datagram_relay_run::associations() const {
 }
 
 void datagram_relay_run::read(relay_figures& to) const {
-    auto& made = to.udp.emplace();
+    auto& made = to.udp.emplace(relay_figures::datagrams{});
     made.associations = associations();
     made.max_associations = capacity();
     if (relay_) {

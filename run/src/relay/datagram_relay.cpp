@@ -601,7 +601,10 @@ result<std::unique_ptr<datagram_relay>> datagram_relay::make(const asio::any_io_
     auto made = std::make_shared<state>(executor, std::move(targets), how, std::move(door),
                                         std::move(tell));
     std::unique_ptr<datagram_relay> whole{new datagram_relay{made}};
-    return made->open(sockets).map([&] { return std::move(whole); });
+    if (const auto done = made->open(sockets); !done) {
+        return tl::unexpected{done.error()};
+    }
+    return whole;
 }
 
 datagram_relay::~datagram_relay() {

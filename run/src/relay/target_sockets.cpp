@@ -42,8 +42,8 @@ os::sys_result<target_sockets::made> target_sockets::connect(const ip::any_endpo
     if (const auto done = os::connect(*socket, to); !done) {
         return tl::unexpected{done.error()};
     }
-    auto name = os::getsockname(socket->raw()).value_or(ip::any_endpoint{});
-    return made{*std::move(socket), std::move(name)};
+    const auto name = os::getsockname(socket->raw()).value_or(ip::any_endpoint{});
+    return made{*std::move(socket), name};
 }
 
 os::sys_status target_sockets::prepare(const os::fd& socket, bool is_local) const {

@@ -46,7 +46,7 @@ void target_walk::sort_places() {
     ip::sort_destinations(sorted);
     // An address may be there with several ports.
     for (const auto& each : sorted) {
-        for (std::uint16_t i = 0; i < places.size(); ++i) {
+        for (std::size_t i = 0; i < places.size(); ++i) {
             const auto* where = std::get_if<ip::endpoint>(&places[i].at);
             if (where != nullptr && where->address == each.address &&
                 std::find(order_.begin(), order_.end(), i) == order_.end()) {
@@ -55,7 +55,7 @@ void target_walk::sort_places() {
             }
         }
     }
-    for (std::uint16_t i = 0; i < places.size(); ++i) {
+    for (std::size_t i = 0; i < places.size(); ++i) {
         if (std::holds_alternative<ip::unix_name>(places[i].at)) {
             order_.push_back(i);
         }

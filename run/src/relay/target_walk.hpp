@@ -51,8 +51,8 @@ private:
     ip::any_endpoint client_;
     std::vector<relay::target_id> tried_;
     std::optional<target_offer> at_;
-    std::vector<std::uint16_t> order_; // of its places; empty: there is but one
-    std::size_t place_ = 0;            // how many of them were given
+    std::vector<std::size_t> order_; // of its places; empty: there is but one
+    std::size_t place_ = 0;          // how many of them were given
     std::optional<instant> first_sent_;
     bool opened_ = false;
 };
