@@ -99,6 +99,7 @@ private:
     std::map<race::attempt_id, attempt> attempts_;
     std::deque<asio::cancellation_signal> lookups_; // they must not move
     bool asked_nat64_ = false;
+    std::vector<ip::prefix> translators_;
     std::optional<std::vector<ip::destination>> held_v4_{}; // until the NAT64 is known
     std::weak_ptr<tunnel> tunnel_; // which holds this object until it has told its outcome
     dial_outcome outcome_;
@@ -234,7 +235,8 @@ bool dialling::hold_for_nat64(const std::vector<ip::destination>& places) {
 void dialling::handle_nat64(ip::family, result<os::lookup_answer> got) {
     if (got) {
         std::vector<race::translator> known;
-        for (const auto& through : ip::nat64_discover(got->addresses)) {
+        translators_ = ip::nat64_discover(got->addresses);
+        for (const auto& through : translators_) {
             known.push_back({through, sources_.find({through.base(), target_.port})});
         }
         race_->handle_nat64(os::now(), known);
@@ -255,6 +257,10 @@ void dialling::pump() {
 }
 
 void dialling::apply(const race::start& what) {
+    if (request_.allowed && !request_.allowed(what.to, translators_)) {
+        const std::error_code no{EACCES, std::system_category()};
+        return race_->handle_failed(os::now(), what.id, caused(no, operation::connect, what.to));
+    }
     auto made = open(what.to);
     if (!made) {
         return race_->handle_failed(os::now(), what.id, made.error());

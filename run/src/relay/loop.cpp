@@ -301,7 +301,10 @@ void relay_engine::loop::handle_egress_gone() {
                              : each.joining && each.joining->is_chosen
                                  ? each.joining->choice.places.get()
                                  : nullptr;
-        if (each.stage != phase::unused && places != nullptr && leaves_host(*places)) {
+        const bool is_given = !each.places && (each.stage == phase::joined ||
+                                               each.stage == phase::lingering); // by post()
+        if (each.stage != phase::unused &&
+            (is_given || (places != nullptr && leaves_host(*places)))) {
             finish(each, relay_end::egress_gone, true, true);
         }
     }

@@ -80,7 +80,8 @@ public:
     using ended = std::function<void(connection_end)>;
 
     // All but the counters are shared with the other engines of the service. `door` is asked only
-    // about clients that the engine accepts itself. `tell` may be empty.
+    // about clients that the engine accepts itself. `tell` may be empty; `targets` may be null when
+    // every client comes by post(), with its target.
     relay_engine(std::shared_ptr<const relay_settings> settings,
                  std::shared_ptr<relay_targets> targets, std::shared_ptr<admission> door,
                  std::shared_ptr<relay_counters> counters, ended tell);
@@ -112,7 +113,7 @@ public:
     void post_stop();
     // Whether the device and the address of outgoing connections are there. While they are not,
     // clients are reset at once unless a UNIX target is left; when they go, what they carried is
-    // reset. At first they are taken to be there.
+    // reset, and every pair whose target came with it. At first they are taken to be there.
     void post_egress(bool is_there);
 
 private:
