@@ -204,13 +204,28 @@ void listen_run::start_services() {
     if (has_streams_ && choice_.relay) {
         prepare_relay();
     } else if (has_streams_) {
-        set_stream_options(asked_, *listener_);
-        streams_ = make_service(asked_, choice_, executor);
-        set_limit();
-        accept_next();
+        serve_streams();
     }
     print(listening_lines(*listener_));
     watch_counters();
+}
+
+void listen_run::serve_streams() {
+    set_stream_options(asked_, *listener_);
+    if (choice_.socks) {
+        socks_ = std::make_unique<socks_run>(log_, *choice_.socks);
+        auto made = socks_->start(context_.get_executor());
+        if (!made) {
+            std::cerr << "portico: listen: --socks: " << to_text(made.error()) << '\n';
+            exit_code_ = exit_code(made.error().who);
+            return context_.stop();
+        }
+        streams_ = *std::move(made);
+    } else {
+        streams_ = make_service(asked_, choice_, context_.get_executor());
+    }
+    set_limit();
+    accept_next();
 }
 
 // Clients wait in the queue until the names of the targets are resolved.
@@ -273,7 +288,9 @@ std::uint64_t listen_run::connections() const {
 void listen_run::set_limit() {
     const auto all = os::descriptors_left();
     const auto left = all - std::min(all, datagram_relay_ ? datagram_relay_->capacity() : 0);
-    const auto fit = relay_ ? relay_->connections_that_fit(left) : connections_that_fit(left);
+    const auto fit = relay_   ? relay_->connections_that_fit(left)
+                     : socks_ ? socks_->connections_that_fit(left)
+                              : connections_that_fit(left);
     auto how = choice_.door;
     how.max_connections = std::min(how.max_connections, fit);
     door_ = std::make_shared<run::admission>(how);
@@ -358,7 +375,8 @@ void listen_run::log_end(const run::connection_end& end) {
         fields what{{"connection", end.number}};
         add_endpoints(what, ip::transport::tcp, end.local, end.peer);
         add_duration(what, end.lasted);
-        if (choice_.which || choice_.relay) { // a program's bytes do not come by here
+        if (choice_.which || choice_.relay ||
+            choice_.socks) { // a program's bytes do not come by here
             what.push_back({"received", end.received});
             what.push_back({"sent", end.sent});
         }
@@ -504,6 +522,9 @@ void listen_run::log_counters() {
     }
     if (datagram_relay_) {
         datagram_relay_->log_counters();
+    }
+    if (socks_) {
+        socks_->log_counters();
     }
     if (std::exchange(full_, false)) {
         log_.write(severity::warning, "full: further clients wait in the kernel's queue",

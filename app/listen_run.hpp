@@ -6,6 +6,8 @@
 #include "log.hpp"
 #include "relay_flags.hpp"
 #include "relay_run.hpp"
+#include "socks_flags.hpp"
+#include "socks_run.hpp"
 #include "status_socket.hpp"
 #include "wish_options.hpp"
 
@@ -47,6 +49,7 @@ struct listen_options {
     wish_options where;
     std::array<bool, builtin_flags.size()> chosen{};
     relay_flags relay;
+    socks_flags socks;
     admission_flags door;
     std::vector<std::string> program;
     std::uint64_t chargen_limit = run::builtin_options{}.chargen_limit;
@@ -63,8 +66,9 @@ struct listen_options {
 
 // What a start needs to know of its service, once and before anything is opened.
 struct service_choice {
-    std::optional<serve::builtin> which; // else `relay` or `program`
+    std::optional<serve::builtin> which; // else `relay`, `socks` or `program`
     std::optional<run::relay_options> relay;
+    std::optional<socks_choice> socks;
     relay::association_settings associations; // of a relay, for datagrams
     std::optional<ip::unix_name> status;      // of the relay
     run::program_options program;
@@ -84,6 +88,7 @@ private:
     void log_remarks(const run::listen_report& report);
     void open_status();
     void start_services();
+    void serve_streams();
     void set_limit();
     void prepare_relay();
     void relay_datagrams();
@@ -112,6 +117,7 @@ private:
     asio::steady_timer every_second_{context_};
     std::vector<plan::wish> wishes_;
     std::unique_ptr<run::listener> listener_;
+    std::unique_ptr<socks_run> socks_;
     std::unique_ptr<run::stream_service> streams_;
     std::unique_ptr<run::datagram_service> datagrams_;
     std::unique_ptr<relay_run> relay_;

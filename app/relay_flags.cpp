@@ -25,16 +25,17 @@ void add_relay_flags(CLI::App& verb, relay_flags& flags) {
         ->check(CLI::IsMember({"round-robin", "least-connections", "hash"}));
     add_duration(verb, "--check-every", flags.check_every,
                  "--to: connect to each target so often, to know whether it is there");
-    add_duration(verb, "--idle-limit", flags.idle_limit,
-                 "--to: reset connections on which nothing was sent for so long; with --udp: "
-                 "forget the client, default 2m");
+    add_duration(
+        verb, "--idle-limit", flags.idle_limit,
+        "--to, --socks: reset connections on which nothing was sent for so long; with --udp: "
+        "forget the client, default 2m");
     add_duration(verb, "--half-closed-limit", flags.half_closed_limit,
-                 "--to: the same, after one side has sent its end");
+                 "--to, --socks: the same, after one side has sent its end");
     verb.add_option("--threads", flags.threads,
                     "--to: how many threads move bytes; default: one for each core")
         ->check(CLI::Range(1, 1024));
     add_duration(verb, "--connect-timeout", flags.connect_timeout,
-                 "--to: how long to try all addresses of the target; default 30s");
+                 "--to, --socks: how long to try all addresses of the target; default 30s");
     verb.add_option("--proxy-in", flags.proxy_in,
                     "--to: clients from these blocks begin with a PROXY header, which says who "
                     "they are; all others are refused")
@@ -49,14 +50,15 @@ void add_relay_flags(CLI::App& verb, relay_flags& flags) {
                     "--to: tell how it is doing at this UNIX socket: a table, \"json\", or "
                     "Prometheus' text over HTTP")
         ->type_name("unix:/PATH");
-    verb.add_option("--egress-device", flags.egress_device,
-                    "--to: reach targets by this device only; while it is gone nothing is relayed")
+    verb.add_option(
+            "--egress-device", flags.egress_device,
+            "--to, --socks: reach targets by this device only; while it is gone nothing is relayed")
         ->type_name("NAME");
     verb.add_option("--from", flags.from,
-                    "--to: reach targets from this local address only; the same")
+                    "--to, --socks: reach targets from this local address only; the same")
         ->type_name("ADDR");
     verb.add_option("--socket-buffer", flags.socket_buffer,
-                    "--to: bytes of each socket's buffers; default: the kernel sizes them")
+                    "--to, --socks: bytes of each socket's buffers; default: the kernel sizes them")
         ->check(CLI::Range(1024, 1 << 30));
     verb.add_flag("--fast-open", flags.fast_open,
                   "--to: clients may send with their first packet (TCP_FASTOPEN)");

@@ -26,6 +26,9 @@ std::vector<std::string> services_asked(const listen_options& asked) {
     if (!asked.relay.to.empty()) {
         all.emplace_back("--to");
     }
+    if (asked.socks.is_asked) {
+        all.emplace_back("--socks");
+    }
     if (!asked.program.empty()) {
         all.emplace_back("-- PROGRAM");
     }
@@ -40,6 +43,7 @@ void list_services(std::ostream& to) {
     }
     to << "      --to HOST:PORT    relay each connection, or UDP client, to another service,\n"
           "                        which may be unix:/path\n"
+          "      --socks           connect each client to where it says, by SOCKS 5\n"
           "      -- PROGRAM ARG... run a program for each connection\n";
 }
 
@@ -141,6 +145,21 @@ tl::expected<service_choice, std::string> read_relay(const listen_options& asked
     return made;
 }
 
+tl::expected<service_choice, std::string> read_socks(const listen_options& asked) {
+    auto socks = read_socks_flags(asked.socks, asked.relay);
+    if (!socks) {
+        return tl::unexpected{socks.error()};
+    }
+    service_choice made;
+    made.socks = *std::move(socks);
+    auto& settings = made.socks->options.settings;
+    if (asked.dead_after) {
+        settings.dead_after = std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
+    }
+    settings.no_delay = !asked.nagle;
+    return made;
+}
+
 tl::expected<service_choice, std::string> read_program(const listen_options& asked) {
     const auto& name = asked.program.front();
     const char* path = std::getenv("PATH");
@@ -161,6 +180,14 @@ tl::expected<service_choice, std::string> read_program(const listen_options& ask
 // The error is for a person.
 tl::expected<service_choice, std::string> read_service(const listen_options& asked,
                                                        ip::transport over) {
+    if (asked.socks.is_asked) {
+        return read_socks(asked);
+    }
+    if (const auto flag = asked.socks.given(); !flag.empty()) {
+        return tl::unexpected{
+            std::string{flag} +
+            " tells about a SOCKS server, and there is none: it goes with --socks"};
+    }
     if (!asked.relay.to.empty()) {
         return read_relay(asked, over);
     }
@@ -209,6 +236,7 @@ void add_listen(CLI::App& command, invocation& call) {
         verb->add_flag(builtin_flags[i].name, asked->chosen[i], builtin_flags[i].description);
     }
     add_relay_flags(*verb, asked->relay);
+    add_socks_flags(*verb, asked->socks);
     add_admission_flags(*verb, asked->door);
     verb->add_option("--chargen-limit", asked->chargen_limit,
                      "bytes of one connection of --chargen; default 1048576")

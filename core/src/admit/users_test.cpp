@@ -6,7 +6,8 @@ namespace portico::admit {
 namespace {
 
 TEST(users, know_the_password_of_each_and_no_other) {
-    const auto all = users::parse("# people\n\nann:secret\r\nbob:with:colons and spaces \n").value();
+    const auto all =
+        users::parse("# people\n\nann:secret\r\nbob:with:colons and spaces \n").value();
     EXPECT_EQ(all.size(), 2U);
     EXPECT_TRUE(all.knows("ann", "secret"));
     EXPECT_TRUE(all.knows("bob", "with:colons and spaces "));

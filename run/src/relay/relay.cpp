@@ -35,8 +35,8 @@ private:
 
 nested_relay::nested_relay(const asio::any_io_executor& executor, const relay_options& how,
                            std::shared_ptr<relay_targets> targets)
-    : executor_{executor},
-      engine_{std::make_shared<nested_engine>(executor, how.settings, std::move(targets))} {
+    : executor_{executor}, engine_{std::make_shared<nested_engine>(executor, how.settings,
+                                                                   std::move(targets))} {
     if (const auto& first = how.targets.front(); !first.via.empty()) {
         through_proxy_ = first;
         through_proxy_->timeout = how.settings.connect_timeout;

@@ -2,6 +2,7 @@
 
 #include "socks/conversation.hpp"
 
+#include "portico/ip/canonical.hpp"
 #include "portico/os/clock.hpp"
 #include "portico/os/socket.hpp"
 
@@ -58,9 +59,8 @@ void socks_conversation::connect(const wire::proxy_target& to) {
     dial_request how;
     const auto* address = std::get_if<ip::address>(&to.host());
     const auto refusal =
-        address != nullptr
-            ? with_->refuse(std::nullopt, {*address, to.port()})
-            : with_->refuse_unresolved(std::get<std::string>(to.host()), to.port());
+        address != nullptr ? with_->refuse(std::nullopt, {*address, to.port()})
+                           : with_->refuse_unresolved(std::get<std::string>(to.host()), to.port());
     if (refusal) {
         note("not allowed: " + std::string{to_text(*refusal)});
         return not_opened(wire::socks5_reply::not_allowed, not_allowed({}));
@@ -69,7 +69,7 @@ void socks_conversation::connect(const wire::proxy_target& to) {
         name_ = std::get<std::string>(to.host());
     }
     const auto& settings = with_->options.settings;
-    how.host = name_ ? *name_ : ip::to_text(*address);
+    how.host = name_ ? *name_ : ip::to_text(ip::canonical(*address));
     how.port = std::to_string(to.port());
     how.timeout = with_->options.connect_timeout;
     how.attempt_delay = settings.attempt_delay;
@@ -89,10 +89,10 @@ void socks_conversation::connect(const wire::proxy_target& to) {
     watch_client();
     async_dial(with_->executor, std::move(how),
                asio::bind_cancellation_slot(
-                   dial_.slot(), asio::bind_executor(with_->executor, [self = shared_from_this()](
-                                                                          dial_outcome got) {
-                       self->handle_dialled(std::move(got));
-                   })));
+                   dial_.slot(), asio::bind_executor(with_->executor,
+                                                     [self = shared_from_this()](dial_outcome got) {
+                                                         self->handle_dialled(std::move(got));
+                                                     })));
 }
 
 // A client that goes away meanwhile shows as an error of its socket. Its end alone is no reason: it

@@ -154,7 +154,7 @@ void socks_conversation::check_credentials() {
     const auto& who = *machine_.poll_credentials();
     const bool are_good = with_->options.users->knows(who.user, who.password);
     if (are_good) {
-        note("user " + who.user); // one of ours: the text of a stranger is not for the log
+        note("user " + who.user); // it is in our file, so it is known to be fit for the log
     }
     machine_.handle_credentials(are_good);
 }

@@ -61,10 +61,9 @@ private:
 
 result<void> server::begin() {
     const auto& executor = shared_->executor;
-    auto own =
-        own_addresses::watch(executor, [shared = shared_](std::span<const ip::address> all) {
-            shared->allowed.handle_own_addresses(all);
-        });
+    auto own = own_addresses::watch(executor, [shared = shared_](std::span<const ip::address> all) {
+        shared->allowed.handle_own_addresses(all);
+    });
     if (!own) {
         return tl::unexpected{own.error()};
     }
@@ -118,8 +117,7 @@ socks_shared::refuse(const std::optional<std::string>& name, const ip::endpoint&
     for (const auto& each : translators) {
         const bool is_known =
             std::find(translators_.begin(), translators_.end(), each) != translators_.end();
-        if (!is_known && each != ip::nat64_well_known() &&
-            translators_.size() < most_translators) {
+        if (!is_known && each != ip::nat64_well_known() && translators_.size() < most_translators) {
             translators_.push_back(each);
             allowed.handle_nat64(translators_);
         }

@@ -26,8 +26,8 @@ struct socks_options {
     std::vector<admit::destination_rule> rules{};
     // Null: anybody may use it. Otherwise only these, by name and password.
     std::shared_ptr<const admit::users> users{};
-    duration patience = std::chrono::seconds{10}; // from the first byte to the whole request
-    duration linger = std::chrono::seconds{1};    // of a refused client, to read its answer
+    duration patience = std::chrono::seconds{10};        // from the first byte to the whole request
+    duration linger = std::chrono::seconds{1};           // of a refused client, to read its answer
     duration connect_timeout = std::chrono::seconds{30}; // with resolving, for all addresses
     // Of it limits, buffers, `from`, `interface`, `no_delay`, `dead_after` and `attempt_delay`
     // count. While the interface or the address is gone, nothing is relayed.

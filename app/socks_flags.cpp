@@ -1,0 +1,149 @@
+#include "socks_flags.hpp"
+
+#include <cerrno>
+#include <fstream>
+#include <string_view>
+#include <sys/stat.h>
+#include <system_error>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+constexpr std::size_t longest_file = 1 << 20;
+
+tl::unexpected<std::string> no(std::string why) {
+    return tl::unexpected{std::move(why)};
+}
+
+tl::expected<std::vector<admit::destination_rule>, std::string>
+read_rules(const std::vector<std::string>& texts, admit::ruling what) {
+    std::vector<admit::destination_rule> all;
+    for (const auto& each : texts) {
+        const auto rules = admit::parse_destination_rules(each, what);
+        if (!rules) {
+            const auto& wrong = rules.error();
+            return no("--" + std::string{admit::to_text(what)} + "-to: '" + each +
+                      "': " + wrong.what + (wrong.hint.empty() ? "" : "; " + wrong.hint));
+        }
+        all.insert(all.end(), rules->begin(), rules->end());
+    }
+    return all;
+}
+
+tl::expected<std::string, std::string> read_file(const std::string& name) {
+    std::string text(longest_file + 1, '\0');
+    errno = 0;
+    std::ifstream from{name, std::ios::binary};
+    if (!from || (from.read(text.data(), static_cast<std::streamsize>(text.size())), from.bad())) {
+        const std::error_code why{errno != 0 ? errno : EIO, std::system_category()};
+        return no("--socks-users: " + name + ": " + why.message());
+    }
+    text.resize(static_cast<std::size_t>(from.gcount()));
+    if (text.size() > longest_file) {
+        return no("--socks-users: " + name + ": larger than 1 MiB");
+    }
+    return text;
+}
+
+tl::expected<admit::users, std::string> read_users(const std::string& name) {
+    const auto text = read_file(name);
+    if (!text) {
+        return no(text.error());
+    }
+    auto users = admit::users::parse(*text);
+    if (users) {
+        return *std::move(users);
+    }
+    std::string lines;
+    for (const auto& each : users.error()) {
+        lines += (lines.empty() ? "--socks-users: " : "    ") + name + ':' +
+                 std::to_string(each.line) + ": " + each.what + '\n';
+    }
+    return no(lines);
+}
+
+// An option of a relay that a SOCKS server cannot heed; empty: none was given.
+std::string_view flag_of_relays(const relay_flags& given) noexcept {
+    return !given.proxy_in.empty()          ? "--proxy-in"
+           : !given.proxy_out.empty()       ? "--proxy-out"
+           : given.proxy_in_timeout         ? "--proxy-in-timeout"
+           : given.check_every              ? "--check-every"
+           : given.threads != 0             ? "--threads"
+           : given.fast_open                ? "--fast-open"
+           : given.associations_per_client  ? "--associations-per-client"
+           : given.balance != "round-robin" ? "--balance"
+           : !given.status.empty()          ? "--status"
+                                            : "";
+}
+
+tl::expected<run::relay_settings, std::string> read_settings(const relay_flags& common) {
+    if (const auto flag = flag_of_relays(common); !flag.empty()) {
+        return no(std::string{flag} +
+                  " is about a relay (--to), and this is --socks; leave it out");
+    }
+    auto relay = read_relay_flags(common);
+    if (!relay) {
+        return no(relay.error());
+    }
+    return std::move(relay->settings);
+}
+
+} // namespace
+
+std::string_view socks_flags::given() const noexcept {
+    return !users.empty()      ? "--socks-users"
+           : !allow_to.empty() ? "--allow-to"
+           : !deny_to.empty()  ? "--deny-to"
+                               : "";
+}
+
+void add_socks_flags(CLI::App& verb, socks_flags& flags) {
+    verb.add_flag("--socks", flags.is_asked,
+                  "connect where clients say, by SOCKS 5; see --allow-to for where they may");
+    verb.add_option("--socks-users", flags.users,
+                    "--socks: only for the users in this file, of lines user:password")
+        ->type_name("FILE");
+    verb.add_option("--allow-to", flags.allow_to,
+                    "--socks: destinations that clients may reach, and no others: PREFIX:PORTS, "
+                    "NAME:PORTS, *.NAME:PORTS or *:PORTS; several, with commas")
+        ->type_name("DEST:PORTS");
+    verb.add_option("--deny-to", flags.deny_to,
+                    "--socks: destinations that they may not; the most exact one that fits counts")
+        ->type_name("DEST:PORTS");
+}
+
+tl::expected<socks_choice, std::string> read_socks_flags(const socks_flags& flags,
+                                                         const relay_flags& common) {
+    socks_choice made;
+    auto settings = read_settings(common);
+    if (!settings) {
+        return no(settings.error());
+    }
+    made.options.connect_timeout = settings->connect_timeout;
+    made.options.settings = *std::move(settings);
+    for (const auto& [texts, what] : {std::pair{&flags.allow_to, admit::ruling::allow},
+                                      std::pair{&flags.deny_to, admit::ruling::deny}}) {
+        const auto some = read_rules(*texts, what);
+        if (!some) {
+            return no(some.error());
+        }
+        made.options.rules.insert(made.options.rules.end(), some->begin(), some->end());
+    }
+    if (flags.users.empty()) {
+        return made;
+    }
+    auto users = read_users(flags.users);
+    if (!users) {
+        return no(users.error());
+    }
+    made.options.users = std::make_shared<const admit::users>(*std::move(users));
+    struct stat facts {};
+    if (::stat(flags.users.c_str(), &facts) == 0 && (facts.st_mode & S_IROTH) != 0) {
+        made.remarks.push_back(flags.users +
+                               " has passwords, and everybody may read it: chmod o-r");
+    }
+    return made;
+}
+
+} // namespace portico::app
