@@ -81,6 +81,12 @@ inline std::string take(const os::fd& from) {
                 : ::strerrorname_np(size.error().value());
 }
 
+// What comes back for it. Whoever is reset may be so before it has sent anything, and then only
+// send(2) says so.
+inline std::string ask(const os::fd& peer, std::string_view text) {
+    return os::send(peer.raw(), std::as_bytes(std::span{text})) ? take(peer) : "ECONNRESET";
+}
+
 struct reading {
     std::string text;
     std::error_code ended;

@@ -63,9 +63,7 @@ private:
 };
 
 bool answers(const listening& server) {
-    const auto client = connect_to(server.at("127.0.0.1"));
-    static_cast<void>(os::send(client.raw(), std::as_bytes(std::span{std::string_view{"ping"}})));
-    return take(client) == "ping";
+    return ask(connect_to(server.at("127.0.0.1")), "ping") == "ping";
 }
 
 TEST_F(relay_faults, a_hundred_thousand_short_connections_leak_nothing) {
@@ -105,15 +103,22 @@ TEST_F(relay_faults, without_descriptors_clients_are_refused_and_later_served) {
     listening echo{{"[::1]:0", "-q", "--echo"}};
     listening server{{"127.0.0.1:0", "--threads", "1", "--to", "[::1]:" + echo.port()}};
     ASSERT_TRUE(answers(server));
+    auto at_rest = open_descriptors(server->pid());
+    for (int i = 0; i < 100; ++i) { // that connection is on its way out
+        ::usleep(1000);
+        at_rest = std::min(at_rest, open_descriptors(server->pid()));
+    }
     for (const int more : {1, 2}) {
+        while (open_descriptors(server->pid()) > at_rest) {
+            ::usleep(1000); // what was closed before is on its way out
+        }
         std::vector<os::fd> open;
         const limit_of_process few{server->pid(), RLIMIT_NOFILE,
                                    static_cast<rlim_t>(highest_descriptor(server->pid()) + more)};
         std::string said;
         do {
             open.push_back(connect_to(server.at("127.0.0.1")));
-            put(open.back(), "ping");
-            said = take(open.back());
+            said = ask(open.back(), "ping");
         } while (said == "ping");
         EXPECT_EQ(said, "ECONNRESET");
         for (int i = 0; i < 20; ++i) {
