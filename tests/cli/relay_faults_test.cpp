@@ -94,7 +94,11 @@ TEST_F(relay_faults, a_hundred_thousand_short_connections_leak_nothing) {
     all(22'500);
     // The last ones may still be on their way out.
     EXPECT_LE(open_descriptors(server->pid()), descriptors + 8);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they keep what was freed
     EXPECT_LE(status_of(server->pid(), "VmRSS"), memory + 1024);
+#else
+    static_cast<void>(memory);
+#endif
     EXPECT_EQ(server.end(), 0);
 }
 

@@ -335,6 +335,9 @@ TEST_F(relayed_datagrams, without_a_target_nothing_is_kept) {
 }
 
 TEST_F(relayed_datagrams, without_a_descriptor_they_are_dropped_and_later_ones_are_not) {
+#ifdef __SANITIZE_ADDRESS__
+    GTEST_SKIP() << "the sanitizers need a descriptor to look at an object";
+#endif
     start(target);
     rlimit before{};
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
