@@ -12,25 +12,18 @@
 namespace portico::app {
 namespace {
 
-template <class T>
-using or_text = tl::expected<T, std::string>;
-
-tl::unexpected<std::string> no(std::string why) {
-    return tl::unexpected{std::move(why)};
-}
-
 std::string sentence(const ip::text_error& wrong) {
     return wrong.hint.empty() ? wrong.what : wrong.what + "; " + wrong.hint;
 }
 
-or_text<std::vector<admit::access_rule>> read_rules(const std::vector<std::string>& texts,
-                                                    admit::ruling what) {
+or_setting_error<std::vector<admit::access_rule>> read_rules(const std::vector<std::string>& texts,
+                                                             admit::ruling what) {
     std::vector<admit::access_rule> all;
     for (const auto& each : texts) {
         const auto rules = admit::parse_access_rules(each, what);
         if (!rules) {
-            return no("--" + std::string{admit::to_text(what)} + ": '" + each +
-                      "': " + sentence(rules.error()));
+            return wrong_setting(std::string{admit::to_text(what)},
+                                 "'" + each + "': " + sentence(rules.error()));
         }
         all.insert(all.end(), rules->begin(), rules->end());
     }
@@ -58,24 +51,27 @@ std::optional<admit::tier> tier_of(std::string_view text) {
 }
 
 // "/64=20": the tier, and what follows the equals sign.
-or_text<std::pair<admit::tier, std::string_view>> split(std::string_view text,
-                                                        const std::string& option) {
+or_setting_error<std::pair<admit::tier, std::string_view>> split(std::string_view text,
+                                                                 const std::string& option) {
     const auto at = text.find('=');
     const auto where = tier_of(text.substr(0, at));
     if (at == std::string_view::npos || !where) {
-        return no(option + ": '" + std::string{text} +
-                  "' begins with no prefix length; write /32 or /24 (IPv4), /128, /64, /56 or /48 "
-                  "(IPv6), and =");
+        return wrong_setting(
+            option,
+            "'" + std::string{text} +
+                "' begins with no prefix length; write /32 or /24 (IPv4), /128, /64, /56 or /48 "
+                "(IPv6), and =");
     }
     return std::pair{*where, text.substr(at + 1)};
 }
 
 // "20/1s", and "20/1s+50" with a burst of 50.
-or_text<admit::connection_rate> read_rate(std::string_view text, const std::string& whole) {
+or_setting_error<admit::connection_rate> read_rate(std::string_view text,
+                                                   const std::string& whole) {
     const auto wrong = [&](const std::string& why) {
-        return no("--rate: '" + whole + "': " + why +
-                  "; write for instance /64=20/1s, or "
-                  "/64=20/1s+50 for 50 at once");
+        return wrong_setting("rate", "'" + whole + "': " + why +
+                                         "; write for instance /64=20/1s, or "
+                                         "/64=20/1s+50 for 50 at once");
     };
     const auto slash = text.find('/');
     const auto plus = std::min(text.find('+'), text.size());
@@ -103,29 +99,30 @@ or_text<admit::connection_rate> read_rate(std::string_view text, const std::stri
     return rate;
 }
 
-or_text<void> read_limits(const admission_flags& flags, run::admission_settings& into) {
+or_setting_error<void> read_limits(const admission_flags& flags, run::admission_settings& into) {
     const auto limit = [&](admit::tier where) -> admit::tier_limit& {
         return into.limits[static_cast<std::size_t>(where)];
     };
     for (const auto& each : flags.max_per) {
-        const auto parts = split(each, "--max-per");
+        const auto parts = split(each, "max-per");
         if (!parts) {
-            return no(parts.error());
+            return tl::unexpected{parts.error()};
         }
         const auto count = read_number(parts->second);
         if (!count) {
-            return no("--max-per: '" + each + "': a number from 1 on is expected after =");
+            return wrong_setting("max-per",
+                                 "'" + each + "': a number from 1 on is expected after =");
         }
         limit(parts->first).max_open = *count;
     }
     for (const auto& each : flags.rate) {
-        const auto parts = split(each, "--rate");
+        const auto parts = split(each, "rate");
         if (!parts) {
-            return no(parts.error());
+            return tl::unexpected{parts.error()};
         }
         const auto rate = read_rate(parts->second, each);
         if (!rate) {
-            return no(rate.error());
+            return tl::unexpected{rate.error()};
         }
         limit(parts->first).rate = *rate;
     }
@@ -160,20 +157,20 @@ void add_admission_flags(CLI::App& verb, admission_flags& flags) {
         ->check(CLI::IsMember({"queue", "refuse"}));
 }
 
-or_text<run::admission_settings> read_admission_flags(const admission_flags& flags) {
+or_setting_error<run::admission_settings> read_admission_flags(const admission_flags& flags) {
     run::admission_settings made;
     std::vector<admit::access_rule> rules;
     for (const auto& [texts, what] : {std::pair{&flags.allow, admit::ruling::allow},
                                       std::pair{&flags.deny, admit::ruling::deny}}) {
         const auto some = read_rules(*texts, what);
         if (!some) {
-            return no(some.error());
+            return tl::unexpected{some.error()};
         }
         rules.insert(rules.end(), some->begin(), some->end());
     }
     made.access = admit::access{rules};
     if (auto done = read_limits(flags, made); !done) {
-        return no(done.error());
+        return tl::unexpected{done.error()};
     }
     made.max_connections = flags.max_connections;
     made.then = flags.when_full == "refuse" ? admit::when_full::refuse : admit::when_full::queue;

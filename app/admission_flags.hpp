@@ -1,13 +1,14 @@
 // The options of `portico listen` that say who may come in, and how many.
 #pragma once
 
+#include "setting_error.hpp"
+
 #include "portico/run/admission.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <cstddef>
 #include <string>
-#include <tl/expected.hpp>
 #include <vector>
 
 namespace portico::app {
@@ -24,8 +25,8 @@ struct admission_flags {
 
 void add_admission_flags(CLI::App& verb, admission_flags& flags);
 
-// With a seed of its own. The error is for a person.
-[[nodiscard]] tl::expected<run::admission_settings, std::string>
+// With a seed of its own.
+[[nodiscard]] or_setting_error<run::admission_settings>
 read_admission_flags(const admission_flags& flags);
 
 } // namespace portico::app

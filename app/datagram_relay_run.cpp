@@ -59,18 +59,7 @@ datagram_relay_run::datagram_relay_run(boost::asio::io_context& context, event_l
     }
 }
 
-tl::expected<void, std::string>
-datagram_relay_run::start(std::span<const run::bound_socket> sockets,
-                          std::function<void(const error&)> failed) {
-    is_running_ = true;
-    auto known = [this, sockets, failed = std::move(failed)] {
-        if (is_ending_) {
-            return;
-        }
-        if (const auto begun = begin(sockets); !begun) {
-            failed(begun.error());
-        }
-    };
+tl::expected<void, std::string> datagram_relay_run::prepare(std::function<void()> known) {
     auto targets =
         run::resolve_relay_targets(context_.get_executor(), targets_how_, std::move(known));
     if (!targets) {
@@ -80,7 +69,8 @@ datagram_relay_run::start(std::span<const run::bound_socket> sockets,
     return {};
 }
 
-result<void> datagram_relay_run::begin(std::span<const run::bound_socket> sockets) {
+result<void> datagram_relay_run::start(std::span<const run::bound_socket> sockets) {
+    is_running_ = true;
     if (const auto trouble = targets_->trouble(); !trouble.empty()) {
         log_.write(severity::warning, "a target cannot be found; it is asked for again",
                    {{"detail", trouble}});

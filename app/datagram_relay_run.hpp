@@ -27,11 +27,10 @@ public:
                        const relay::association_settings& table, std::size_t kept,
                        run::admission_settings who, std::function<void()> over);
 
-    // Resolves the targets, and then relays; clients wait in the queues until then. `failed` is
-    // called when it cannot begin. `sockets` has to live until drain() or stop_now(). The error is
-    // for a person.
-    [[nodiscard]] tl::expected<void, std::string> start(std::span<const run::bound_socket> sockets,
-                                                        std::function<void(const error&)> failed);
+    // Resolves the targets; `known` is called when all are asked for. The error is for a person.
+    [[nodiscard]] tl::expected<void, std::string> prepare(std::function<void()> known);
+    // Relays from now on. `sockets` has to live until drain() or stop_now().
+    [[nodiscard]] result<void> start(std::span<const run::bound_socket> sockets);
     // Answers that clients wait for still go to them, for at most two seconds.
     void drain();
     void stop_now();
@@ -45,7 +44,6 @@ public:
     void log_counters();
 
 private:
-    [[nodiscard]] result<void> begin(std::span<const run::bound_socket> sockets);
     [[nodiscard]] run::association_door door();
     [[nodiscard]] result<void> watch_egress();
     void handle_egress(bool is_there, const std::string& why);

@@ -269,7 +269,10 @@ struct event_log::state {
 };
 
 event_log::event_log(log_settings settings)
-    : settings_{settings}, state_{std::make_unique<state>(settings)} {}
+    : settings_{settings}, state_{std::make_shared<state>(settings)} {}
+
+event_log::event_log(const event_log& of, fields always)
+    : settings_{of.settings_}, always_{std::move(always)}, state_{of.state_} {}
 
 event_log::~event_log() = default;
 
@@ -278,8 +281,10 @@ void event_log::write(severity how, std::string_view what, const fields& with) {
         return;
     }
     const auto text = [this](std::string_view event, const fields& attributes) {
-        return settings_.format == log_format::json ? to_json_members(event, attributes)
-                                                    : to_logfmt(event, attributes);
+        auto all = always_;
+        all.insert(all.end(), attributes.begin(), attributes.end());
+        return settings_.format == log_format::json ? to_json_members(event, all)
+                                                    : to_logfmt(event, all);
     };
     if (const auto lost = state_->sink->take_lost(); lost != 0) {
         state_->logger.log(spdlog::level::err,

@@ -58,6 +58,8 @@ void add_duration(fields& to, duration lasted);
 class event_log {
 public:
     explicit event_log(log_settings settings);
+    // The same log; each line written by this one also has `always`.
+    event_log(const event_log& of, fields always);
     event_log(const event_log&) = delete;
     event_log& operator=(const event_log&) = delete;
     ~event_log();
@@ -70,7 +72,8 @@ public:
 private:
     struct state;
     log_settings settings_;
-    std::unique_ptr<state> state_;
+    fields always_;
+    std::shared_ptr<state> state_;
 };
 
 } // namespace portico::app

@@ -73,14 +73,14 @@ void add_relay_flags(CLI::App& verb, relay_flags& flags) {
 
 namespace {
 
-tl::expected<run::proxy_in, std::string> read_proxy_in(const relay_flags& flags) {
+or_setting_error<run::proxy_in> read_proxy_in(const relay_flags& flags) {
     run::proxy_in made;
     for (const auto& each : flags.proxy_in) {
         const auto block = ip::parse_prefix(each);
         if (!block) {
             const auto& wrong = block.error();
-            return tl::unexpected{"--proxy-in: '" + each + "': " + wrong.what +
-                                  (wrong.hint.empty() ? "" : "; " + wrong.hint)};
+            return wrong_setting("proxy-in", "'" + each + "': " + wrong.what +
+                                                 (wrong.hint.empty() ? "" : "; " + wrong.hint));
         }
         made.trusted.push_back(*block);
     }
@@ -90,13 +90,13 @@ tl::expected<run::proxy_in, std::string> read_proxy_in(const relay_flags& flags)
 
 } // namespace
 
-tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags& flags,
-                                                               ip::transport over) {
+or_setting_error<run::relay_options> read_relay_flags(const relay_flags& flags,
+                                                      ip::transport over) {
     run::relay_options made;
     for (const auto& each : flags.to) {
         auto target = parse_relay_target(each, over);
         if (!target) {
-            return tl::unexpected{"--to: " + target.error()};
+            return wrong_setting("to", target.error());
         }
         made.targets.push_back(*std::move(target));
         made.targets.back().over = over;
@@ -119,7 +119,7 @@ tl::expected<run::relay_options, std::string> read_relay_flags(const relay_flags
     if (!flags.from.empty()) {
         const auto address = ip::parse_address(flags.from);
         if (!address) {
-            return tl::unexpected{"--from: '" + flags.from + "': " + address.error().what};
+            return wrong_setting("from", "'" + flags.from + "': " + address.error().what);
         }
         settings.from = ip::endpoint{*address, 0};
     }
@@ -147,17 +147,17 @@ relay::association_settings read_association_flags(const relay_flags& flags) {
     return made;
 }
 
-std::string_view connection_flag(const relay_flags& flags, bool has_tcp) noexcept {
+std::string_view connection_setting(const relay_flags& flags, bool has_tcp) noexcept {
     if (!flags.proxy_in.empty() || !flags.proxy_out.empty()) {
-        return flags.proxy_in.empty() ? "--proxy-out" : "--proxy-in";
+        return flags.proxy_in.empty() ? "proxy-out" : "proxy-in";
     }
     return has_tcp                   ? ""
-           : flags.check_every       ? "--check-every"
-           : flags.half_closed_limit ? "--half-closed-limit"
-           : flags.connect_timeout   ? "--connect-timeout"
-           : flags.threads != 0      ? "--threads"
-           : flags.proxy_in_timeout  ? "--proxy-in-timeout"
-           : flags.fast_open         ? "--fast-open"
+           : flags.check_every       ? "check-every"
+           : flags.half_closed_limit ? "half-closed-limit"
+           : flags.connect_timeout   ? "connect-timeout"
+           : flags.threads != 0      ? "threads"
+           : flags.proxy_in_timeout  ? "proxy-in-timeout"
+           : flags.fast_open         ? "fast-open"
                                      : "";
 }
 

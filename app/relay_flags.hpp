@@ -1,6 +1,8 @@
 // The options of `portico listen` that are about a relay (--to).
 #pragma once
 
+#include "setting_error.hpp"
+
 #include "portico/relay/associations.hpp"
 #include "portico/run/relay.hpp"
 
@@ -39,14 +41,14 @@ struct relay_flags {
 
 void add_relay_flags(CLI::App& verb, relay_flags& flags);
 
-// `over`: what the targets are reached over. The error is for a person.
-[[nodiscard]] tl::expected<run::relay_options, std::string>
+// `over`: what the targets are reached over.
+[[nodiscard]] or_setting_error<run::relay_options>
 read_relay_flags(const relay_flags& flags, ip::transport over = ip::transport::tcp);
 
 // The table of a relay of datagrams.
 [[nodiscard]] relay::association_settings read_association_flags(const relay_flags& flags);
-// An option that was given and that a relay of datagrams cannot heed; empty: none. `has_tcp`: there
+// A setting that was given and that a relay of datagrams cannot heed; empty: none. `has_tcp`: there
 // is a relay of connections as well, for which those are that may be left out for datagrams.
-[[nodiscard]] std::string_view connection_flag(const relay_flags& flags, bool has_tcp) noexcept;
+[[nodiscard]] std::string_view connection_setting(const relay_flags& flags, bool has_tcp) noexcept;
 
 } // namespace portico::app

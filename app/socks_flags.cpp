@@ -12,44 +12,41 @@ namespace {
 
 constexpr std::size_t longest_file = 1 << 20;
 
-tl::unexpected<std::string> no(std::string why) {
-    return tl::unexpected{std::move(why)};
-}
-
-tl::expected<std::vector<admit::destination_rule>, std::string>
+or_setting_error<std::vector<admit::destination_rule>>
 read_rules(const std::vector<std::string>& texts, admit::ruling what) {
     std::vector<admit::destination_rule> all;
     for (const auto& each : texts) {
         const auto rules = admit::parse_destination_rules(each, what);
         if (!rules) {
             const auto& wrong = rules.error();
-            return no("--" + std::string{admit::to_text(what)} + "-to: '" + each +
-                      "': " + wrong.what + (wrong.hint.empty() ? "" : "; " + wrong.hint));
+            return wrong_setting(std::string{admit::to_text(what)} + "-to",
+                                 "'" + each + "': " + wrong.what +
+                                     (wrong.hint.empty() ? "" : "; " + wrong.hint));
         }
         all.insert(all.end(), rules->begin(), rules->end());
     }
     return all;
 }
 
-tl::expected<std::string, std::string> read_file(const std::string& name) {
+or_setting_error<std::string> read_file(const std::string& name) {
     std::string text(longest_file + 1, '\0');
     errno = 0;
     std::ifstream from{name, std::ios::binary};
     if (!from || (from.read(text.data(), static_cast<std::streamsize>(text.size())), from.bad())) {
         const std::error_code why{errno != 0 ? errno : EIO, std::system_category()};
-        return no("--socks-users: " + name + ": " + why.message());
+        return wrong_setting("socks-users", name + ": " + why.message());
     }
     text.resize(static_cast<std::size_t>(from.gcount()));
     if (text.size() > longest_file) {
-        return no("--socks-users: " + name + ": larger than 1 MiB");
+        return wrong_setting("socks-users", name + ": larger than 1 MiB");
     }
     return text;
 }
 
-tl::expected<admit::users, std::string> read_users(const std::string& name) {
+or_setting_error<admit::users> read_users(const std::string& name) {
     const auto text = read_file(name);
     if (!text) {
-        return no(text.error());
+        return tl::unexpected{text.error()};
     }
     auto users = admit::users::parse(*text);
     if (users) {
@@ -57,34 +54,34 @@ tl::expected<admit::users, std::string> read_users(const std::string& name) {
     }
     std::string lines;
     for (const auto& each : users.error()) {
-        lines += (lines.empty() ? "--socks-users: " : "    ") + name + ':' +
-                 std::to_string(each.line) + ": " + each.what + '\n';
+        lines += (lines.empty() ? "" : "\n    ") + name + ':' + std::to_string(each.line) + ": " +
+                 each.what;
     }
-    return no(lines);
+    return wrong_setting("socks-users", lines);
 }
 
-// An option of a relay that a SOCKS server cannot heed; empty: none was given.
-std::string_view flag_of_relays(const relay_flags& given) noexcept {
-    return !given.proxy_in.empty()          ? "--proxy-in"
-           : !given.proxy_out.empty()       ? "--proxy-out"
-           : given.proxy_in_timeout         ? "--proxy-in-timeout"
-           : given.check_every              ? "--check-every"
-           : given.threads != 0             ? "--threads"
-           : given.fast_open                ? "--fast-open"
-           : given.associations_per_client  ? "--associations-per-client"
-           : given.balance != "round-robin" ? "--balance"
-           : !given.status.empty()          ? "--status"
+// A setting of a relay that a SOCKS server cannot heed; empty: none was given.
+std::string_view setting_of_relays(const relay_flags& given) noexcept {
+    return !given.proxy_in.empty()          ? "proxy-in"
+           : !given.proxy_out.empty()       ? "proxy-out"
+           : given.proxy_in_timeout         ? "proxy-in-timeout"
+           : given.check_every              ? "check-every"
+           : given.threads != 0             ? "threads"
+           : given.fast_open                ? "fast-open"
+           : given.associations_per_client  ? "associations-per-client"
+           : given.balance != "round-robin" ? "balance"
+           : !given.status.empty()          ? "status"
                                             : "";
 }
 
-tl::expected<run::relay_settings, std::string> read_settings(const relay_flags& common) {
-    if (const auto flag = flag_of_relays(common); !flag.empty()) {
-        return no(std::string{flag} +
-                  " is about a relay (--to), and this is --socks; leave it out");
+or_setting_error<run::relay_settings> read_settings(const relay_flags& common) {
+    if (const auto given = setting_of_relays(common); !given.empty()) {
+        return wrong_setting(std::string{given},
+                             "it is about a relay (--to), and this is --socks; leave it out");
     }
     auto relay = read_relay_flags(common);
     if (!relay) {
-        return no(relay.error());
+        return tl::unexpected{relay.error()};
     }
     return std::move(relay->settings);
 }
@@ -92,9 +89,9 @@ tl::expected<run::relay_settings, std::string> read_settings(const relay_flags& 
 } // namespace
 
 std::string_view socks_flags::given() const noexcept {
-    return !users.empty()      ? "--socks-users"
-           : !allow_to.empty() ? "--allow-to"
-           : !deny_to.empty()  ? "--deny-to"
+    return !users.empty()      ? "socks-users"
+           : !allow_to.empty() ? "allow-to"
+           : !deny_to.empty()  ? "deny-to"
                                : "";
 }
 
@@ -113,12 +110,12 @@ void add_socks_flags(CLI::App& verb, socks_flags& flags) {
         ->type_name("DEST:PORTS");
 }
 
-tl::expected<socks_choice, std::string> read_socks_flags(const socks_flags& flags,
-                                                         const relay_flags& common) {
+or_setting_error<socks_choice> read_socks_flags(const socks_flags& flags,
+                                                const relay_flags& common) {
     socks_choice made;
     auto settings = read_settings(common);
     if (!settings) {
-        return no(settings.error());
+        return tl::unexpected{settings.error()};
     }
     made.options.connect_timeout = settings->connect_timeout;
     made.options.settings = *std::move(settings);
@@ -126,7 +123,7 @@ tl::expected<socks_choice, std::string> read_socks_flags(const socks_flags& flag
                                       std::pair{&flags.deny_to, admit::ruling::deny}}) {
         const auto some = read_rules(*texts, what);
         if (!some) {
-            return no(some.error());
+            return tl::unexpected{some.error()};
         }
         made.options.rules.insert(made.options.rules.end(), some->begin(), some->end());
     }
@@ -135,7 +132,7 @@ tl::expected<socks_choice, std::string> read_socks_flags(const socks_flags& flag
     }
     auto users = read_users(flags.users);
     if (!users) {
-        return no(users.error());
+        return tl::unexpected{users.error()};
     }
     made.options.users = std::make_shared<const admit::users>(*std::move(users));
     struct stat facts {};

@@ -8,7 +8,6 @@
 #include <CLI/CLI.hpp>
 
 #include <string>
-#include <tl/expected.hpp>
 #include <vector>
 
 namespace portico::app {
@@ -20,7 +19,7 @@ struct socks_flags {
     std::vector<std::string> allow_to{};
     std::vector<std::string> deny_to{};
 
-    // An option that was given and means nothing without --socks; empty: none.
+    // A setting that was given and means nothing without a SOCKS server; empty: none.
     [[nodiscard]] std::string_view given() const noexcept;
 };
 
@@ -31,9 +30,8 @@ struct socks_choice {
     std::vector<std::string> remarks; // for the log: what is not as it should be
 };
 
-// Reads the file of users. `common`: the options that it shares with a relay. The error is for a
-// person, of one line or several.
-[[nodiscard]] tl::expected<socks_choice, std::string> read_socks_flags(const socks_flags& flags,
-                                                                       const relay_flags& common);
+// Reads the file of users. `common`: the options that it shares with a relay.
+[[nodiscard]] or_setting_error<socks_choice> read_socks_flags(const socks_flags& flags,
+                                                              const relay_flags& common);
 
 } // namespace portico::app

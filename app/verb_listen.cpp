@@ -2,19 +2,59 @@
 
 #include "duration.hpp"
 #include "listen_run.hpp"
+#include "service_request.hpp"
 #include "verb.hpp"
-
-#include "portico/os/spawn.hpp"
+#include "wish_options.hpp"
 
 #include <algorithm>
-#include <cstdlib>
+#include <array>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace portico::app {
 namespace {
 
 // ---- what is asked for ----
+
+struct builtin_flag {
+    serve::builtin which;
+    const char* name;
+    const char* description;
+};
+constexpr std::array<builtin_flag, 6> builtin_flags{{
+    {serve::builtin::echo, "--echo", "send back what comes (RFC 862)"},
+    {serve::builtin::discard, "--discard", "read and drop what comes (RFC 863)"},
+    {serve::builtin::daytime, "--daytime", "tell the date and time as text (RFC 867)"},
+    {serve::builtin::time, "--time",
+     "tell the seconds since 1900 in 4 bytes, until 2036 (RFC 868)"},
+    {serve::builtin::chargen, "--chargen", "send characters, as many as --chargen-limit (RFC 864)"},
+    {serve::builtin::hello, "--hello", "tell the client both addresses, in one line"},
+}};
+
+struct listen_options {
+    explicit listen_options(CLI::App& verb) : where{verb} {}
+    wish_options where;
+    std::array<bool, builtin_flags.size()> chosen{};
+    service_request service;
+    std::optional<duration> timeout;
+    bool quiet = false;
+    bool verbose = false;
+    std::string log_format = "logfmt";
+
+    [[nodiscard]] log_settings logging() const;
+};
+
+log_settings listen_options::logging() const {
+    return {log_format == "json" ? app::log_format::json : app::log_format::logfmt,
+            quiet     ? severity::error
+            : verbose ? severity::debug
+                      : severity::info,
+            stderr_is_journald()};
+}
 
 std::vector<std::string> services_asked(const listen_options& asked) {
     std::vector<std::string> all;
@@ -23,13 +63,13 @@ std::vector<std::string> services_asked(const listen_options& asked) {
             all.emplace_back(builtin_flags[i].name);
         }
     }
-    if (!asked.relay.to.empty()) {
+    if (!asked.service.relay.to.empty()) {
         all.emplace_back("--to");
     }
-    if (asked.socks.is_asked) {
+    if (asked.service.socks.is_asked) {
         all.emplace_back("--socks");
     }
-    if (!asked.program.empty()) {
+    if (!asked.service.program.empty()) {
         all.emplace_back("-- PROGRAM");
     }
     return all;
@@ -66,165 +106,27 @@ bool one_service(const listen_options& asked) {
     return false;
 }
 
-bool is_udp(const plan::wish& wish) {
-    return wish.over == ip::transport::udp;
-}
-
-// A relay tells clients apart by their address and port, which those of UNIX sockets do not have.
-bool relay_fits_udp(const listen_options& asked, const std::vector<plan::wish>& wishes) {
-    const bool has_tcp = !std::all_of(wishes.begin(), wishes.end(), is_udp);
-    if (const auto flag = connection_flag(asked.relay, has_tcp); !flag.empty()) {
-        std::cerr << "portico: listen: " << flag
-                  << " is about connections, and UDP has none; leave it out, or --udp\n";
-        return false;
-    }
-    for (const auto& each : wishes) {
-        if (is_udp(each) && std::holds_alternative<ip::unix_name>(each.where.where)) {
-            std::cerr << "portico: listen: " << each.where.text
-                      << ": datagrams of UNIX sockets are not relayed; listen on an IP address, or "
-                         "without --udp\n";
-            return false;
-        }
-    }
-    // With --tcp they are read for both.
-    if (const auto read = read_relay_flags(asked.relay, ip::transport::udp); !read) {
-        std::cerr << "portico: listen: " << read.error()
-                  << (read.error().ends_with('\n') ? "" : "\n");
-        return false;
-    }
-    return true;
-}
-
-// UDP has no connections, so there is nothing to give to a program.
-bool fits_transport(const listen_options& asked, const std::vector<plan::wish>& wishes) {
-    if (std::none_of(wishes.begin(), wishes.end(), is_udp) || asked.builtin_service()) {
-        return true;
-    }
-    if (asked.relay.is_asked()) {
-        return relay_fits_udp(asked, wishes);
-    }
-    std::cerr << "portico: listen: " << services_asked(asked).front()
-              << " works on connections, and UDP has none; use TCP (without --udp), a relay "
-                 "(--to), or one of the built-in services\n";
-    return false;
-}
-
-// What os::set_dead_after() takes.
-bool dead_after_fits(const listen_options& asked) {
-    const auto given = asked.dead_after.value_or(std::chrono::seconds{1});
-    if (given >= std::chrono::seconds{1} && given <= std::chrono::hours{24 * 24}) {
-        return true;
-    }
-    std::cerr << "portico: listen: --dead-after: from 1s to 24d\n";
-    return false;
-}
-
-// ---- the service ----
-
-tl::expected<service_choice, std::string> read_relay(const listen_options& asked,
-                                                     ip::transport over) {
-    auto relay = read_relay_flags(asked.relay, over);
-    if (!relay) {
-        return tl::unexpected{relay.error()};
-    }
-    service_choice made;
-    if (!asked.relay.status.empty()) {
-        const auto name = parse_status_name(asked.relay.status);
-        if (!name) {
-            return tl::unexpected{"--status: " + name.error()};
-        }
-        made.status = *name;
-    }
-    made.relay = *std::move(relay);
-    made.associations = read_association_flags(asked.relay);
-    if (asked.dead_after) {
-        made.relay->settings.dead_after =
-            std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
-    }
-    made.relay->settings.no_delay = !asked.nagle;
-    return made;
-}
-
-tl::expected<service_choice, std::string> read_socks(const listen_options& asked) {
-    auto socks = read_socks_flags(asked.socks, asked.relay);
-    if (!socks) {
-        return tl::unexpected{socks.error()};
-    }
-    service_choice made;
-    made.socks = *std::move(socks);
-    auto& settings = made.socks->options.settings;
-    if (asked.dead_after) {
-        settings.dead_after = std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
-    }
-    settings.no_delay = !asked.nagle;
-    return made;
-}
-
-tl::expected<service_choice, std::string> read_program(const listen_options& asked) {
-    const auto& name = asked.program.front();
-    const char* path = std::getenv("PATH");
-    const auto found = os::find_program(name, path == nullptr ? "/usr/bin:/bin" : path);
-    if (!found) {
-        return tl::unexpected{"the program " + name + ": " + found.error().message() +
-                              (name.find('/') == std::string::npos
-                                   ? "; it was looked for in the directories of PATH"
-                                   : "")};
-    }
-    service_choice made;
-    made.program.path = *found;
-    made.program.arguments = asked.program;
-    made.program.environment = os::environment();
-    return made;
-}
-
-// The error is for a person.
-tl::expected<service_choice, std::string> read_service(const listen_options& asked,
-                                                       ip::transport over) {
-    if (asked.socks.is_asked) {
-        return read_socks(asked);
-    }
-    if (const auto flag = asked.socks.given(); !flag.empty()) {
-        return tl::unexpected{
-            std::string{flag} +
-            " tells about a SOCKS server, and there is none: it goes with --socks"};
-    }
-    if (!asked.relay.to.empty()) {
-        return read_relay(asked, over);
-    }
-    if (!asked.relay.status.empty()) {
-        return tl::unexpected{
-            std::string{"--status tells about a relay, and there is none: it goes with --to"}};
-    }
-    if (!asked.program.empty()) {
-        return read_program(asked);
-    }
-    service_choice made;
-    made.which = asked.builtin_service();
-    return made;
-}
-
-int run_listen(const listen_options& asked) {
+int run_listen(listen_options& asked) {
     if (!one_service(asked)) {
         return exit_code(side::caller);
     }
+    for (std::size_t i = 0; i < builtin_flags.size(); ++i) {
+        if (asked.chosen[i]) {
+            asked.service.builtin = builtin_flags[i].which;
+        }
+    }
     auto wishes = asked.where.wishes(std::cerr);
-    if (!wishes || !fits_transport(asked, *wishes) || !dead_after_fits(asked)) {
+    if (!wishes) {
         return exit_code(side::caller);
     }
-    const auto over = std::all_of(wishes->begin(), wishes->end(), is_udp) ? ip::transport::udp
-                                                                          : ip::transport::tcp;
-    auto choice = read_service(asked, over).and_then([&](service_choice made) {
-        return read_admission_flags(asked.door).map([&](run::admission_settings door) {
-            made.door = std::move(door);
-            return std::move(made);
-        });
-    });
+    auto choice = read_service(asked.service, *wishes);
     if (!choice) {
-        std::cerr << "portico: listen: " << choice.error()
-                  << (choice.error().ends_with('\n') ? "" : "\n");
+        std::cerr << "portico: listen: " << choice.error().as_option() << '\n';
         return exit_code(side::caller);
     }
-    return listen_run{asked, *std::move(choice)}.run(*std::move(wishes));
+    listen_run now{*std::move(choice), asked.logging(),
+                   asked.timeout.value_or(std::chrono::seconds{10})};
+    return now.run(*std::move(wishes));
 }
 
 } // namespace
@@ -235,17 +137,17 @@ void add_listen(CLI::App& command, invocation& call) {
     for (std::size_t i = 0; i < builtin_flags.size(); ++i) {
         verb->add_flag(builtin_flags[i].name, asked->chosen[i], builtin_flags[i].description);
     }
-    add_relay_flags(*verb, asked->relay);
-    add_socks_flags(*verb, asked->socks);
-    add_admission_flags(*verb, asked->door);
-    verb->add_option("--chargen-limit", asked->chargen_limit,
+    add_relay_flags(*verb, asked->service.relay);
+    add_socks_flags(*verb, asked->service.socks);
+    add_admission_flags(*verb, asked->service.door);
+    verb->add_option("--chargen-limit", asked->service.chargen_limit,
                      "bytes of one connection of --chargen; default 1048576")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 50));
     add_duration(*verb, "-w,--timeout", asked->timeout,
                  "how long names of ADDR may take to resolve; default 10s");
-    add_duration(*verb, "--dead-after", asked->dead_after,
+    add_duration(*verb, "--dead-after", asked->service.dead_after,
                  "give up a client or target that does not answer for so long");
-    verb->add_flag("--nagle", asked->nagle, "let small writes wait (no TCP_NODELAY)");
+    verb->add_flag("--nagle", asked->service.nagle, "let small writes wait (no TCP_NODELAY)");
     auto* quiet = verb->add_flag("-q,--quiet", asked->quiet, "log errors only");
     verb->add_flag("-v,--verbose", asked->verbose, "log more: also the start of connections")
         ->excludes(quiet);
@@ -262,7 +164,7 @@ void add_listen(CLI::App& command, invocation& call) {
                  "  portico listen :8080 --to example.org:80\n"
                  "  portico listen unix:/tmp/s -- cat");
     verb->callback([asked, &call] {
-        asked->program = call.program;
+        asked->service.program = call.program;
         call.exit_code = run_listen(*asked);
     });
 }

@@ -1,0 +1,162 @@
+#include "service_request.hpp"
+
+#include "status_socket.hpp"
+
+#include "portico/os/spawn.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+bool is_udp(const plan::wish& wish) {
+    return wish.over == ip::transport::udp;
+}
+
+// ---- whether the kind of service fits the wishes ----
+
+// A relay tells clients apart by their address and port, which those of UNIX sockets do not have.
+or_setting_error<void> relay_fits_udp(const service_request& asked,
+                                      std::span<const plan::wish> wishes) {
+    const bool has_tcp = !std::all_of(wishes.begin(), wishes.end(), is_udp);
+    if (const auto given = connection_setting(asked.relay, has_tcp); !given.empty()) {
+        return wrong_setting(std::string{given},
+                             "it is about connections, and UDP has none; leave it out, or --udp");
+    }
+    for (const auto& each : wishes) {
+        if (is_udp(each) && std::holds_alternative<ip::unix_name>(each.where.where)) {
+            return wrong_setting({}, each.where.text +
+                                         ": datagrams of UNIX sockets are not relayed; listen on "
+                                         "an IP address, or without --udp");
+        }
+    }
+    // With TCP, too, they are read for both.
+    return read_relay_flags(asked.relay, ip::transport::udp)
+        .map([](const run::relay_options& /*good*/) {});
+}
+
+// UDP has no connections, so there is nothing to give to a program.
+or_setting_error<void> fits_transport(const service_request& asked,
+                                      std::span<const plan::wish> wishes) {
+    if (std::none_of(wishes.begin(), wishes.end(), is_udp) || asked.builtin) {
+        return {};
+    }
+    if (asked.relay.is_asked()) {
+        return relay_fits_udp(asked, wishes);
+    }
+    const std::string what = asked.socks.is_asked ? "a SOCKS server" : "a program";
+    return wrong_setting(
+        asked.socks.is_asked ? "socks" : "",
+        what + " works on connections, and UDP has none; use TCP, a relay (--to), or one "
+               "of the built-in services");
+}
+
+// What os::set_dead_after() takes.
+or_setting_error<void> dead_after_fits(const service_request& asked) {
+    const auto given = asked.dead_after.value_or(std::chrono::seconds{1});
+    if (given >= std::chrono::seconds{1} && given <= std::chrono::hours{24 * 24}) {
+        return {};
+    }
+    return wrong_setting("dead-after", "from 1s to 24d");
+}
+
+// ---- each kind ----
+
+or_setting_error<service_choice>
+read_relay(const service_request& asked, std::span<const plan::wish> wishes, service_choice made) {
+    const bool udp_alone = std::all_of(wishes.begin(), wishes.end(), is_udp);
+    auto relay = read_relay_flags(asked.relay, udp_alone ? ip::transport::udp : ip::transport::tcp);
+    if (!relay) {
+        return tl::unexpected{relay.error()};
+    }
+    if (!asked.relay.status.empty()) {
+        const auto name = parse_status_name(asked.relay.status);
+        if (!name) {
+            return wrong_setting("status", name.error());
+        }
+        made.status = *name;
+    }
+    made.relay = *std::move(relay);
+    made.relay->settings.dead_after = made.dead_after;
+    made.relay->settings.no_delay = made.no_delay;
+    made.associations = read_association_flags(asked.relay);
+    made.engines = asked.relay.engines();
+    return made;
+}
+
+or_setting_error<service_choice> read_socks(const service_request& asked, service_choice made) {
+    auto socks = read_socks_flags(asked.socks, asked.relay);
+    if (!socks) {
+        return tl::unexpected{socks.error()};
+    }
+    made.socks = *std::move(socks);
+    made.socks->options.settings.dead_after = made.dead_after;
+    made.socks->options.settings.no_delay = made.no_delay;
+    return made;
+}
+
+or_setting_error<service_choice> read_program(const service_request& asked, service_choice made) {
+    const auto& name = asked.program.front();
+    const char* path = std::getenv("PATH");
+    const auto found = os::find_program(name, path == nullptr ? "/usr/bin:/bin" : path);
+    if (!found) {
+        return wrong_setting({}, "the program " + name + ": " + found.error().message() +
+                                     (name.find('/') == std::string::npos
+                                          ? "; it was looked for in the directories of PATH"
+                                          : ""));
+    }
+    made.program.path = *found;
+    made.program.arguments = asked.program;
+    made.program.environment = os::environment();
+    return made;
+}
+
+or_setting_error<service_choice>
+read_kind(const service_request& asked, std::span<const plan::wish> wishes, service_choice made) {
+    if (asked.socks.is_asked) {
+        return read_socks(asked, std::move(made));
+    }
+    if (const auto given = asked.socks.given(); !given.empty()) {
+        return wrong_setting(
+            std::string{given},
+            "it tells about a SOCKS server, and there is none: it goes with --socks");
+    }
+    if (asked.relay.is_asked()) {
+        return read_relay(asked, wishes, std::move(made));
+    }
+    if (!asked.relay.status.empty()) {
+        return wrong_setting("status",
+                             "it tells about a relay, and there is none: it goes with --to");
+    }
+    if (!asked.program.empty()) {
+        return read_program(asked, std::move(made));
+    }
+    made.which = asked.builtin;
+    return made;
+}
+
+} // namespace
+
+or_setting_error<service_choice> read_service(const service_request& asked,
+                                              std::span<const plan::wish> wishes) {
+    if (auto fits = fits_transport(asked, wishes).and_then([&] { return dead_after_fits(asked); });
+        !fits) {
+        return tl::unexpected{fits.error()};
+    }
+    auto door = read_admission_flags(asked.door);
+    if (!door) {
+        return tl::unexpected{door.error()};
+    }
+    service_choice made;
+    made.door = *std::move(door);
+    made.chargen_limit = asked.chargen_limit;
+    made.no_delay = !asked.nagle;
+    if (asked.dead_after) {
+        made.dead_after = std::chrono::ceil<std::chrono::seconds>(*asked.dead_after);
+    }
+    return read_kind(asked, wishes, std::move(made));
+}
+
+} // namespace portico::app

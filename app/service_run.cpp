@@ -1,0 +1,416 @@
+#include "service_run.hpp"
+
+#include "portico/ip/canonical.hpp"
+#include "portico/os/clock.hpp"
+#include "portico/os/spawn.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <random>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+using maybe = tl::expected<void, service_failure>;
+
+tl::unexpected<service_failure> failed(const error& why, std::string setting = {}) {
+    return tl::unexpected{service_failure{{std::move(setting), to_text(why)}, why.who}};
+}
+
+std::unique_ptr<run::stream_service> make_service(const service_choice& choice,
+                                                  const boost::asio::any_io_executor& executor) {
+    if (!choice.which) {
+        return run::make_program_service(executor, choice.program);
+    }
+    run::builtin_options how;
+    how.chargen_limit = choice.chargen_limit;
+    return run::make_builtin_service(executor, *choice.which, how);
+}
+
+// Accepted sockets get these options from the listening one, so no connection costs a call more.
+// Errors are those of sockets that have no such option.
+void set_stream_options(const service_choice& choice, const run::listener& open) {
+    for (const auto& each : open.sockets()) {
+        if (each.over != ip::transport::tcp || !std::holds_alternative<ip::endpoint>(each.at)) {
+            continue;
+        }
+        static_cast<void>(os::set_no_delay(each.descriptor.raw(), choice.no_delay));
+        if (choice.dead_after) {
+            static_cast<void>(os::set_dead_after(each.descriptor.raw(), *choice.dead_after));
+        }
+    }
+}
+
+// How many connections there are descriptors for. Some are kept for what a start of a program needs
+// for a moment.
+std::size_t connections_that_fit(std::size_t left) {
+    return std::max<std::size_t>(1, left - std::min<std::size_t>(16, left / 2));
+}
+
+} // namespace
+
+service_run::service_run(boost::asio::io_context& context, const event_log& log,
+                         service_choice choice, std::unique_ptr<run::listener> sockets,
+                         std::vector<plan::wish> wishes, std::function<void()> over)
+    : context_{context}, log_{log, {}}, choice_{std::move(choice)}, listener_{std::move(sockets)},
+      wishes_{std::move(wishes)}, over_{std::move(over)} {
+    for (const auto& each : listener_->sockets()) {
+        (each.over == ip::transport::tcp ? has_streams_ : has_datagrams_) = true;
+    }
+}
+
+// ---- preparing ----
+
+maybe service_run::prepare(std::function<void()> ready) {
+    ready_ = std::move(ready);
+    preparing_ = 1;
+    maybe done;
+    if (choice_.relay && has_datagrams_) {
+        done = prepare_datagram_relay();
+    }
+    if (done && choice_.relay && has_streams_) {
+        done = prepare_relay();
+    }
+    if (done && choice_.socks && has_streams_) {
+        done = prepare_socks();
+    }
+    if (done) {
+        handle_prepared();
+    }
+    return done;
+}
+
+void service_run::handle_prepared() {
+    if (--preparing_ == 0 && !ending_) {
+        std::exchange(ready_, nullptr)();
+    }
+}
+
+// Half of the descriptors are left to connections, if there may be some.
+maybe service_run::prepare_datagram_relay() {
+    ++preparing_;
+    const auto kept = has_streams_ ? os::descriptors_left() / 2 : 0;
+    datagram_relay_ =
+        std::make_unique<datagram_relay_run>(context_, log_, *choice_.relay, choice_.associations,
+                                             kept, choice_.door, [this] { end_if_idle(); });
+    const auto begun = datagram_relay_->prepare([this] { handle_prepared(); });
+    if (!begun) {
+        return tl::unexpected{service_failure{{"to", begun.error()}, side::caller}};
+    }
+    return {};
+}
+
+maybe service_run::prepare_relay() {
+    ++preparing_;
+    relay_ = std::make_unique<relay_run>(context_, log_, *choice_.relay, choice_.engines, [this] {
+        relay_is_over_ = true;
+        end_if_idle();
+    });
+    const auto begun = relay_->prepare([this] { handle_prepared(); });
+    if (!begun) {
+        return tl::unexpected{service_failure{{"to", begun.error()}, side::caller}};
+    }
+    return {};
+}
+
+maybe service_run::prepare_socks() {
+    socks_ = std::make_unique<socks_run>(log_, *choice_.socks);
+    auto made = socks_->start(context_.get_executor());
+    if (!made) {
+        return failed(made.error(), "socks");
+    }
+    streams_ = *std::move(made);
+    return {};
+}
+
+// ---- starting ----
+
+maybe service_run::start() {
+    auto done = has_datagrams_ ? start_datagrams() : maybe{};
+    return done && has_streams_ ? start_streams() : done;
+}
+
+maybe service_run::start_datagrams() {
+    if (datagram_relay_) {
+        const auto begun = datagram_relay_->start(listener_->sockets());
+        return begun ? maybe{} : failed(begun.error());
+    }
+    if (!choice_.which) { // inherited ones; others were refused before
+        log_.write(severity::error,
+                   "datagram sockets are not served: the service needs connections");
+        return {};
+    }
+    run::datagram_options how;
+    how.seed = std::random_device{}();
+    how.access = choice_.door.access;
+    datagrams_ = std::make_unique<run::datagram_service>(
+        context_.get_executor(), listener_->sockets(), *choice_.which, how,
+        [this](const run::datagram_end& end) { handle_datagram(end); });
+    return {};
+}
+
+maybe service_run::start_streams() {
+    set_limit();
+    if (relay_) {
+        run::relay_group::ended tell;
+        if (log_.wants(severity::info)) {
+            tell = [this](const run::connection_end& end) { log_end(end); };
+        }
+        const auto begun = relay_->start(*listener_, wishes_, door_, std::move(tell));
+        return begun ? maybe{} : failed(begun.error());
+    }
+    set_stream_options(choice_, *listener_);
+    if (!streams_) {
+        streams_ = make_service(choice_, context_.get_executor());
+    }
+    accept_next();
+    return {};
+}
+
+// A client that waits in the kernel's queue is better off than one that is refused because no
+// descriptor is left.
+void service_run::set_limit() {
+    const auto all = os::descriptors_left();
+    const auto left = all - std::min(all, datagram_relay_ ? datagram_relay_->capacity() : 0);
+    const auto fit = relay_   ? relay_->connections_that_fit(left)
+                     : socks_ ? socks_->connections_that_fit(left)
+                              : connections_that_fit(left);
+    auto how = choice_.door;
+    how.max_connections = std::min(how.max_connections, fit);
+    door_ = std::make_shared<run::admission>(how);
+    at_door_ = door_->join([] {});
+    if (how.max_connections < choice_.door.max_connections) {
+        log_.write(
+            severity::warning, "fewer connections than --max-connections fit",
+            {{"max_connections", std::uint64_t{how.max_connections}},
+             {"hint", std::string{"raise the limit of open files: ulimit -n, LimitNOFILE="}}});
+    }
+}
+
+// ---- serving ----
+
+void service_run::accept_next() {
+    if (ending_ || accepting_) {
+        return;
+    }
+    if (!door_->has_room(at_door_)) {
+        full_ = true;
+        return;
+    }
+    accepting_ = true;
+    listener_->async_accept([this](result<run::accepted> got) { handle_accepted(std::move(got)); });
+}
+
+void service_run::handle_accepted(result<run::accepted> got) {
+    accepting_ = false;
+    if (!got) {
+        return; // the listener is closed
+    }
+    ++number_;
+    if (!let_in(*got)) {
+        static_cast<void>(os::set_linger_reset(got->socket.raw()));
+        got->socket.reset();
+        return accept_next();
+    }
+    ++active_;
+    if (log_.wants(severity::debug)) {
+        fields what{{"connection", number_}};
+        add_endpoints(what, ip::transport::tcp, got->local, got->peer);
+        log_.write(severity::debug, "connection began", what);
+    }
+    streams_->start(*std::move(got), number_,
+                    [this](const run::connection_end& end) { handle_end(end); });
+    accept_next();
+}
+
+// False: it has been logged.
+bool service_run::let_in(const run::accepted& who) {
+    run::connection_end end;
+    const bool is_taken = door_->take_place(at_door_) == run::admission::room::taken;
+    if (!is_taken) {
+        end.detail = "full: as many connections are open as may be";
+    } else if (auto no = door_->refuse(os::now(), ip::canonical(who.peer))) {
+        door_->give_back(at_door_);
+        end.detail = std::string{to_text(no->why)} + ": " + no->text;
+    } else {
+        return true;
+    }
+    end.number = number_;
+    end.local = who.local;
+    end.peer = who.peer;
+    end.why = error{{EACCES, std::system_category()}, operation::accept, side::peer, who.peer};
+    log_end(end);
+    return false;
+}
+
+void service_run::handle_end(const run::connection_end& end) {
+    --active_;
+    if (!door_->asks_nothing()) {
+        door_->forget(ip::canonical(end.peer));
+    }
+    door_->give_back(at_door_);
+    log_end(end);
+    accept_next();
+    end_if_idle();
+}
+
+void service_run::log_end(const run::connection_end& end) {
+    const bool ours = end.why && end.why->who != side::peer && end.why->who != side::caller;
+    const auto weight = ours ? severity::error : severity::info;
+    if (log_.wants(weight)) {
+        fields what{{"connection", end.number}};
+        add_endpoints(what, ip::transport::tcp, end.local, end.peer);
+        add_duration(what, end.lasted);
+        if (choice_.which || choice_.relay ||
+            choice_.socks) { // a program's bytes do not come by here
+            what.push_back({"received", end.received});
+            what.push_back({"sent", end.sent});
+        }
+        if (end.exit_status) {
+            what.push_back({"process.exit.code", static_cast<std::uint64_t>(*end.exit_status)});
+        }
+        if (end.why) {
+            add_error(what, *end.why);
+        }
+        if (!end.detail.empty()) {
+            what.push_back({"detail", end.detail});
+        }
+        log_.write(weight, "connection ended", what);
+    }
+}
+
+// What is dropped is no line of its own, as whoever floods us with false sources would fill the
+// log: see log_counters().
+void service_run::handle_datagram(const run::datagram_end& end) {
+    const auto weight = end.why ? severity::debug : severity::info;
+    if (!log_.wants(weight)) {
+        return;
+    }
+    fields what;
+    add_endpoints(what, ip::transport::udp, end.local, end.peer);
+    what.push_back({"received", std::uint64_t{end.received}});
+    what.push_back({"sent", std::uint64_t{end.sent}});
+    if (end.why) {
+        what.push_back({"reason", std::string{serve::to_text(*end.why)}});
+    }
+    if (end.failed) {
+        add_error(what, *end.failed);
+    }
+    log_.write(weight, end.why ? "query dropped" : "query served", what);
+}
+
+// ---- ending ----
+
+std::uint64_t service_run::connections() const {
+    return relay_ ? relay_->connections() : active_;
+}
+
+void service_run::add_counts(fields& to) const {
+    to.push_back({"connections", connections()});
+    if (datagram_relay_) {
+        to.push_back({"associations", std::uint64_t{datagram_relay_->associations()}});
+    }
+}
+
+void service_run::stop_accepting() {
+    if (std::exchange(ending_, true)) {
+        return;
+    }
+    if (datagrams_) {
+        datagrams_->stop();
+    }
+    if (relay_) {
+        relay_->drain(); // it takes who is in the queues
+    }
+    if (datagram_relay_) {
+        datagram_relay_->drain(); // the same
+    }
+    log_counters(); // they are gone with the sockets
+    listener_->close();
+}
+
+void service_run::drain() {
+    stop_accepting();
+    end_if_idle();
+}
+
+void service_run::stop_now() {
+    if (relay_) {
+        relay_->stop_now();
+    }
+    if (datagram_relay_) {
+        datagram_relay_->stop_now();
+    }
+    stop_accepting();
+    if (streams_) {
+        streams_->stop_now();
+    }
+    end_if_idle();
+}
+
+void service_run::end_if_idle() {
+    const bool is_relaying = relay_ && relay_->is_running() && !relay_is_over_;
+    const bool has_datagrams = datagram_relay_ && datagram_relay_->is_running();
+    if (ending_ && active_ == 0 && !is_relaying && !has_datagrams &&
+        !std::exchange(is_over_, true)) {
+        over_();
+    }
+}
+
+// ---- counters ----
+
+void service_run::read(relay_figures& to) const {
+    if (relay_) {
+        relay_->read(to);
+    }
+    if (datagram_relay_) {
+        datagram_relay_->read(to);
+    }
+}
+
+void service_run::log_counters() {
+    const auto now = listener_->counters();
+    if (now.shed != told_.shed || now.backed_off != told_.backed_off) {
+        log_.write(severity::error, "out of descriptors or memory",
+                   {{"accept.shed", now.shed}, {"accept.backed_off", now.backed_off}});
+    }
+    if (now.aborted != told_.aborted) {
+        log_.write(severity::debug, "clients were gone before they were accepted",
+                   {{"accept.aborted", now.aborted}});
+    }
+    told_ = now;
+    if (relay_) {
+        full_ = relay_->log_counters() || full_;
+    }
+    if (datagram_relay_) {
+        datagram_relay_->log_counters();
+    }
+    if (socks_) {
+        socks_->log_counters();
+    }
+    if (std::exchange(full_, false)) {
+        log_.write(severity::warning, "full: further clients wait in the kernel's queue",
+                   {{"max_connections", std::uint64_t{door_->settings().max_connections}}});
+    }
+    log_dropped_queries();
+}
+
+void service_run::log_dropped_queries() {
+    if (!datagrams_) {
+        return;
+    }
+    const auto& dropped = datagrams_->counters().dropped;
+    if (std::exchange(dropped_told_, dropped.total()) != dropped.total()) {
+        fields what;
+        for (std::size_t i = 0; i < serve::drop_reasons; ++i) {
+            const auto why = static_cast<serve::drop>(i);
+            if (dropped.of(why) != 0) {
+                what.push_back({"dropped." + std::string{serve::to_text(why)}, dropped.of(why)});
+            }
+        }
+        log_.write(severity::warning, "queries were dropped", what);
+    }
+}
+
+} // namespace portico::app

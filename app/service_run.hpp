@@ -1,0 +1,109 @@
+// One service, from its open sockets to the end of its last connection.
+#pragma once
+
+#include "datagram_relay_run.hpp"
+#include "log.hpp"
+#include "relay_run.hpp"
+#include "service_request.hpp"
+#include "socks_run.hpp"
+
+#include "portico/run/listen.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portico::app {
+
+struct service_failure {
+    setting_error what;
+    side who = side::system;
+};
+
+//   made --prepare()--> ready --start()--> serving --drain()--> ending --> over
+//
+// Threads: all calls on the thread of `context`.
+class service_run {
+public:
+    // `over` is called once, perhaps within drain() or stop_now(), when its last connection has
+    // ended after one of them.
+    service_run(boost::asio::io_context& context, const event_log& log, service_choice choice,
+                std::unique_ptr<run::listener> sockets, std::vector<plan::wish> wishes,
+                std::function<void()> over);
+    service_run(const service_run&) = delete;
+    service_run& operator=(const service_run&) = delete;
+
+    // Finds the targets of a relay; `ready` is called when they have been asked for, perhaps within
+    // this call. Clients wait in the queues until start().
+    [[nodiscard]] tl::expected<void, service_failure> prepare(std::function<void()> ready);
+    [[nodiscard]] tl::expected<void, service_failure> start();
+
+    // No more clients; who is there may stay. What a relay finds in its queues it takes.
+    void drain();
+    // Every connection is reset.
+    void stop_now();
+
+    [[nodiscard]] bool is_over() const noexcept { return is_over_; }
+    [[nodiscard]] std::uint64_t connections() const;
+    // For the line that tells of a stop.
+    void add_counts(fields& to) const;
+    // For whoever asks how a relay is doing.
+    void read(relay_figures& to) const;
+    [[nodiscard]] const run::listener& sockets() const noexcept { return *listener_; }
+
+    // Logs what has changed since the last time.
+    void log_counters();
+
+private:
+    [[nodiscard]] tl::expected<void, service_failure> prepare_relay();
+    [[nodiscard]] tl::expected<void, service_failure> prepare_datagram_relay();
+    [[nodiscard]] tl::expected<void, service_failure> prepare_socks();
+    void handle_prepared();
+    [[nodiscard]] tl::expected<void, service_failure> start_streams();
+    [[nodiscard]] tl::expected<void, service_failure> start_datagrams();
+    void set_limit();
+    void accept_next();
+    void handle_accepted(result<run::accepted> got);
+    [[nodiscard]] bool let_in(const run::accepted& who);
+    void handle_end(const run::connection_end& end);
+    void log_end(const run::connection_end& end);
+    void handle_datagram(const run::datagram_end& end);
+    void log_dropped_queries();
+    void stop_accepting();
+    void end_if_idle();
+
+    boost::asio::io_context& context_;
+    event_log log_;
+    service_choice choice_;
+    std::unique_ptr<run::listener> listener_;
+    std::vector<plan::wish> wishes_;
+    std::function<void()> over_;
+    bool has_streams_ = false;
+    bool has_datagrams_ = false;
+
+    std::function<void()> ready_; // while it is being prepared
+    int preparing_ = 0;           // parts
+
+    std::unique_ptr<socks_run> socks_;
+    std::unique_ptr<run::stream_service> streams_;
+    std::unique_ptr<run::datagram_service> datagrams_;
+    std::unique_ptr<relay_run> relay_;
+    std::unique_ptr<datagram_relay_run> datagram_relay_;
+    std::shared_ptr<run::admission> door_;
+    std::size_t at_door_ = 0; // our number there
+    std::size_t active_ = 0;
+    std::uint64_t number_ = 0;
+    bool accepting_ = false;
+    bool ending_ = false;
+    bool relay_is_over_ = false;
+    bool is_over_ = false;
+    bool full_ = false; // the limit of connections was reached since the last look
+    run::accept_counters told_;
+    std::uint64_t dropped_told_ = 0;
+};
+
+} // namespace portico::app
