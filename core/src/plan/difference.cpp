@@ -1,0 +1,117 @@
+#include "portico/plan/difference.hpp"
+
+#include <map>
+#include <utility>
+
+namespace portico::plan {
+namespace {
+
+using key = std::string;
+
+std::string part(ip::transport over, bool v6only, const ip::any_endpoint& at) {
+    return std::string{ip::to_text(over)} + (v6only ? " only " : " ") + ip::to_text(at);
+}
+
+// With port 0 the rest of the key is the wish, which tells its ports from those of others.
+key exact_key(const held_socket& which) {
+    return part(which.over, which.v6only, which.at);
+}
+key any_port_key(ip::transport over, bool v6only, ip::any_endpoint at,
+                 const ip::listen_address& wish) {
+    std::get<ip::endpoint>(at).port = 0;
+    return part(over, v6only, at) + " for " + ip::to_text(wish);
+}
+
+bool wants_any_port(const planned_socket& which) {
+    const auto* at = std::get_if<ip::endpoint>(&which.at);
+    return at != nullptr && at->port == 0;
+}
+
+class matching {
+public:
+    explicit matching(std::span<const held_socket> held) : taken_(held.size()) {
+        for (std::size_t i = 0; i < held.size(); ++i) {
+            const auto& each = held[i];
+            exact_.emplace(exact_key(each), i);
+            if (std::holds_alternative<ip::endpoint>(each.at)) {
+                any_port_.emplace(any_port_key(each.over, each.v6only, each.at, each.wish), i);
+            }
+        }
+    }
+
+    std::optional<std::size_t> take(const planned_socket& which, const wish& of) {
+        if (wants_any_port(which)) {
+            return take(any_port_, any_port_key(which.over, which.v6only, which.at, of.where));
+        }
+        return take(exact_, part(which.over, which.v6only, which.at));
+    }
+
+    [[nodiscard]] const std::vector<bool>& taken() const noexcept { return taken_; }
+
+private:
+    using index = std::multimap<key, std::size_t>;
+
+    std::optional<std::size_t> take(const index& from, const key& what) {
+        const auto [first, last] = from.equal_range(what);
+        for (auto each = first; each != last; ++each) {
+            if (!taken_[each->second]) {
+                taken_[each->second] = true;
+                return each->second;
+            }
+        }
+        return std::nullopt;
+    }
+
+    index exact_;
+    index any_port_;
+    std::vector<bool> taken_;
+};
+
+} // namespace
+
+difference compare(const plan& next, const std::vector<wish>& wishes,
+                   std::span<const held_socket> held) {
+    difference made;
+    made.kept.resize(next.sockets.size());
+    matching match{held};
+    // Those with a port of their own first: it may be one that a wish for any port has got.
+    for (const bool any_port : {false, true}) {
+        for (std::size_t i = 0; i < next.sockets.size(); ++i) {
+            const auto& each = next.sockets[i];
+            if (wants_any_port(each) == any_port) {
+                made.kept[i] = match.take(each, wishes[each.wish]);
+            }
+        }
+    }
+    for (std::size_t i = 0; i < held.size(); ++i) {
+        if (!match.taken()[i]) {
+            made.closed.push_back(i);
+        }
+    }
+    return made;
+}
+
+std::string to_text(const difference& which, const plan& next, const std::vector<wish>& wishes,
+                    std::span<const held_socket> held) {
+    std::string lines;
+    const auto line = [&](std::string_view what, ip::transport over, const ip::any_endpoint& at,
+                          const ip::listen_address& wish) {
+        lines += std::string{what} + ' ' + std::string{ip::to_text(over)} + ' ' + ip::to_text(at) +
+                 "  for " + ip::to_text(wish) + '\n';
+    };
+    for (std::size_t i = 0; i < next.sockets.size(); ++i) {
+        const auto& each = next.sockets[i];
+        const auto& wish = wishes[each.wish].where;
+        if (which.kept[i]) {
+            line("keep ", each.over, held[*which.kept[i]].at, wish);
+        } else {
+            line("open ", each.over, each.at, wish);
+        }
+    }
+    for (const auto each : which.closed) {
+        line("close", held[each].over, held[each].at, held[each].wish);
+    }
+    return lines;
+}
+
+} // namespace portico::plan
