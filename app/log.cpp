@@ -271,8 +271,10 @@ struct event_log::state {
 event_log::event_log(log_settings settings)
     : settings_{settings}, state_{std::make_shared<state>(settings)} {}
 
-event_log::event_log(const event_log& of, fields always)
-    : settings_{of.settings_}, always_{std::move(always)}, state_{of.state_} {}
+event_log::event_log(const event_log& of, const fields& always)
+    : settings_{of.settings_}, always_{of.always_}, state_{of.state_} {
+    always_.insert(always_.end(), always.begin(), always.end());
+}
 
 event_log::~event_log() = default;
 

@@ -58,8 +58,8 @@ void add_duration(fields& to, duration lasted);
 class event_log {
 public:
     explicit event_log(log_settings settings);
-    // The same log; each line written by this one also has `always`.
-    event_log(const event_log& of, fields always);
+    // The same log; each line written by this one also has what all of `of` have, and `always`.
+    event_log(const event_log& of, const fields& always);
     event_log(const event_log&) = delete;
     event_log& operator=(const event_log&) = delete;
     ~event_log();

@@ -54,7 +54,7 @@ service_run::service_run(boost::asio::io_context& context, const event_log& log,
                          service_choice choice, std::unique_ptr<run::listener> sockets,
                          std::vector<plan::wish> wishes, std::function<void()> over)
     : context_{context}, log_{log, {}}, choice_{std::move(choice)}, listener_{std::move(sockets)},
-      wishes_{std::move(wishes)}, over_{std::move(over)} {
+      wishes_{std::move(wishes)}, over_{std::move(over)}, closing_{context} {
     for (const auto& each : listener_->sockets()) {
         (each.over == ip::transport::tcp ? has_streams_ : has_datagrams_) = true;
     }
@@ -82,7 +82,7 @@ maybe service_run::prepare(std::function<void()> ready) {
 }
 
 void service_run::handle_prepared() {
-    if (--preparing_ == 0 && !ending_) {
+    if (--preparing_ == 0 && !ending_) { // else nobody waits for it any more
         std::exchange(ready_, nullptr)();
     }
 }
@@ -191,7 +191,7 @@ void service_run::set_limit() {
 // ---- serving ----
 
 void service_run::accept_next() {
-    if (ending_ || accepting_) {
+    if (closed_ || accepting_) {
         return;
     }
     if (!door_->has_room(at_door_)) {
@@ -313,36 +313,75 @@ void service_run::add_counts(fields& to) const {
     }
 }
 
-void service_run::stop_accepting() {
-    if (std::exchange(ending_, true)) {
-        return;
-    }
+void service_run::stop_datagrams() {
     if (datagrams_) {
         datagrams_->stop();
     }
-    if (relay_) {
-        relay_->drain(); // it takes who is in the queues
-    }
     if (datagram_relay_) {
-        datagram_relay_->drain(); // the same
+        datagram_relay_->drain(); // it takes what is in the queues
     }
-    log_counters(); // they are gone with the sockets
-    listener_->close();
 }
 
-void service_run::drain() {
-    stop_accepting();
+void service_run::drain(std::span<const run::bound_socket> successors) {
+    if (std::exchange(ending_, true)) {
+        return;
+    }
+    for (const auto& each : successors) {
+        if (each.file) {
+            successors_files_.push_back(*each.file);
+        }
+    }
+    listener_->ignore_new([&](const run::bound_socket& mine) {
+        return std::any_of(successors.begin(), successors.end(), [&](const auto& each) {
+            return each.over == mine.over && each.at == mine.at;
+        });
+    });
+    stop_datagrams();
+    if (relay_) {
+        relay_->drain(); // it has descriptors of its own
+    }
+    if (relay_ || !has_streams_ || !door_) {
+        close();
+    } else {
+        close_soon();
+    }
     end_if_idle();
 }
 
+// Meanwhile who is half-way in is accepted as ever.
+void service_run::close_soon() {
+    closing_.expires_after(run::half_way);
+    closing_.async_wait([this](boost::system::error_code wrong) {
+        if (wrong || closed_) {
+            return;
+        }
+        if (listener_->has_waiting() && door_->has_room(at_door_)) {
+            return close_soon();
+        }
+        close();
+        end_if_idle();
+    });
+}
+
+void service_run::close() {
+    if (!std::exchange(closed_, true)) {
+        log_counters(); // they are gone with the sockets
+        closing_.cancel();
+        listener_->close(successors_files_);
+    }
+}
+
 void service_run::stop_now() {
+    if (!std::exchange(ending_, true)) {
+        stop_datagrams();
+    }
+    close();
     if (relay_) {
         relay_->stop_now();
     }
     if (datagram_relay_) {
         datagram_relay_->stop_now();
     }
-    stop_accepting();
     if (streams_) {
         streams_->stop_now();
     }
@@ -352,7 +391,7 @@ void service_run::stop_now() {
 void service_run::end_if_idle() {
     const bool is_relaying = relay_ && relay_->is_running() && !relay_is_over_;
     const bool has_datagrams = datagram_relay_ && datagram_relay_->is_running();
-    if (ending_ && active_ == 0 && !is_relaying && !has_datagrams &&
+    if (closed_ && active_ == 0 && !is_relaying && !has_datagrams &&
         !std::exchange(is_over_, true)) {
         over_();
     }

@@ -10,9 +10,11 @@
 #include "portico/run/listen.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,8 +44,9 @@ public:
     [[nodiscard]] tl::expected<void, service_failure> prepare(std::function<void()> ready);
     [[nodiscard]] tl::expected<void, service_failure> start();
 
-    // No more clients; who is there may stay. What a relay finds in its queues it takes.
-    void drain();
+    // No more clients but those that are on their way in; who is there may stay. `successors`:
+    // sockets that somebody goes on with, and where nobody is kept out.
+    void drain(std::span<const run::bound_socket> successors = {});
     // Every connection is reset.
     void stop_now();
 
@@ -73,7 +76,9 @@ private:
     void log_end(const run::connection_end& end);
     void handle_datagram(const run::datagram_end& end);
     void log_dropped_queries();
-    void stop_accepting();
+    void stop_datagrams();
+    void close_soon();
+    void close();
     void end_if_idle();
 
     boost::asio::io_context& context_;
@@ -99,6 +104,9 @@ private:
     std::uint64_t number_ = 0;
     bool accepting_ = false;
     bool ending_ = false;
+    bool closed_ = false; // and nobody is accepted any more
+    boost::asio::steady_timer closing_;
+    std::vector<os::file_identity> successors_files_{};
     bool relay_is_over_ = false;
     bool is_over_ = false;
     bool full_ = false; // the limit of connections was reached since the last look

@@ -13,8 +13,12 @@ std::string part(ip::transport over, bool v6only, const ip::any_endpoint& at) {
 }
 
 // With port 0 the rest of the key is the wish, which tells its ports from those of others.
+key inherited_key(int number) {
+    return "descriptor " + std::to_string(number);
+}
 key exact_key(const held_socket& which) {
-    return part(which.over, which.v6only, which.at);
+    return which.inherited ? inherited_key(*which.inherited)
+                           : part(which.over, which.v6only, which.at);
 }
 key any_port_key(ip::transport over, bool v6only, ip::any_endpoint at,
                  const ip::listen_address& wish) {
@@ -33,13 +37,16 @@ public:
         for (std::size_t i = 0; i < held.size(); ++i) {
             const auto& each = held[i];
             exact_.emplace(exact_key(each), i);
-            if (std::holds_alternative<ip::endpoint>(each.at)) {
+            if (!each.inherited && std::holds_alternative<ip::endpoint>(each.at)) {
                 any_port_.emplace(any_port_key(each.over, each.v6only, each.at, each.wish), i);
             }
         }
     }
 
     std::optional<std::size_t> take(const planned_socket& which, const wish& of) {
+        if (which.inherited) {
+            return take(exact_, inherited_key(*which.inherited));
+        }
         if (wants_any_port(which)) {
             return take(any_port_, any_port_key(which.over, which.v6only, which.at, of.where));
         }

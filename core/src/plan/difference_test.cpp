@@ -18,7 +18,7 @@ std::vector<wish> wishes_of(std::initializer_list<const char*> texts,
 std::vector<held_socket> opened(const plan& made, const std::vector<wish>& wishes) {
     std::vector<held_socket> held;
     for (const auto& each : made.sockets) {
-        held.push_back({each.at, each.over, each.v6only, wishes[each.wish].where});
+        held.push_back({each.at, each.over, each.v6only, each.inherited, wishes[each.wish].where});
         if (auto* at = std::get_if<ip::endpoint>(&held.back().at); at != nullptr && at->port == 0) {
             at->port = 7777;
         }
@@ -63,6 +63,18 @@ TEST(difference, a_port_that_any_port_became_can_be_wished_for) {
     EXPECT_EQ(told(wishes_of({"[::]:0"}), wishes_of({"[::]:0", "[::]:7777"})),
               "open  tcp [::]:0  for [::]:0\n"
               "keep  tcp [::]:7777  for [::]:7777\n");
+}
+
+TEST(difference, an_inherited_socket_is_known_by_its_descriptor) {
+    const auto wish = wishes_of({"fd:3"});
+    facts known;
+    known.inherited.push_back(
+        {3, {}, ip::endpoint{ip::address::any(ip::family::v6), 80}, ip::transport::tcp, true});
+    const auto next = make_plan(wish, known);
+    auto held = opened(next, wish);
+    EXPECT_EQ(compare(next, wish, held).kept, (std::vector<std::optional<std::size_t>>{0}));
+    held[0].inherited.reset();
+    EXPECT_EQ(compare(next, wish, held).closed, (std::vector<std::size_t>{0}));
 }
 
 TEST(difference, a_socket_is_kept_once) {

@@ -2,10 +2,14 @@
 
 #include "socket/call.hpp"
 
+#include <array>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +30,38 @@ sys_status make_ours(const fd& inherited) noexcept {
         return failure(errno);
     }
     return status_of(::fcntl(inherited.raw(), F_SETFD, FD_CLOEXEC));
+}
+
+sys_result<fd> dup(const fd& of) noexcept {
+    constexpr int beyond_standard = 3;
+    const int made = ::fcntl(of.raw(), F_DUPFD_CLOEXEC, beyond_standard);
+    if (made < 0) {
+        return tl::unexpected{std::error_code{errno, std::system_category()}};
+    }
+    return fd{made};
+}
+
+sys_status ignore_new_connections(const fd& listening) noexcept {
+    constexpr std::uint32_t flags_at = 13; // RFC 9293 section 3.1
+    constexpr std::uint8_t syn = 2;
+    constexpr std::uint8_t ack = 16;
+    std::array<sock_filter, 5> program{{
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_at),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+    }};
+    const sock_fprog filter{program.size(), program.data()};
+    if (::setsockopt(listening.raw(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0) {
+        return tl::unexpected{std::error_code{errno, std::system_category()}};
+    }
+    return {};
+}
+
+bool has_waiting(const fd& listening) noexcept {
+    pollfd asked{listening.raw(), POLLIN, 0};
+    return ::poll(&asked, 1, 0) > 0 && (asked.revents & POLLIN) != 0;
 }
 
 sys_result<fd> spare_descriptor() noexcept {

@@ -29,18 +29,24 @@ side blame_for(const listen_report& report) {
 }
 
 listen_outcome listen_now(const asio::any_io_executor& executor,
-                          const std::vector<plan::wish>& wishes, const plan::facts& known) {
+                          const std::vector<plan::wish>& wishes, const plan::facts& known,
+                          std::vector<held_socket> held) {
     listen_outcome outcome;
     auto& report = outcome.report;
     report.made = plan::make_plan(wishes, known);
-    auto opened = open_plan(report.made);
+    auto opened = open_plan(report.made, wishes, std::move(held));
     report.attempts = std::move(opened.attempts);
     report.missing = plan::judge(wishes, report.made, opened.bound);
-    outcome.sockets = std::make_unique<listener>(executor, std::move(opened.sockets));
-    if (report.missing) {
-        report.why = error{report.missing->code, operation::listen, blame_for(report), {}};
-        outcome.sockets.reset(); // closes what was opened, and removes socket files
+    if (!report.missing) {
+        settle(report.made, opened);
+        outcome.sockets = std::make_unique<listener>(executor, std::move(opened.sockets));
+        return outcome;
     }
+    report.why = error{report.missing->code, operation::listen, blame_for(report), {}};
+    for (const auto each : opened.taken_over) {
+        opened.sockets[each].file.reset(); // it is not ours to remove
+    }
+    listener{executor, std::move(opened.sockets)}.close(); // also removes the files that were made
     return outcome;
 }
 
@@ -56,10 +62,13 @@ listen_outcome refused(const listen_facts& facts) {
 } // namespace
 
 void detail::start_listen(const asio::any_io_executor& executor, std::vector<plan::wish> wishes,
-                          deadline until, completion<listen_outcome> done) {
+                          std::vector<held_socket> held, deadline until,
+                          completion<listen_outcome> done) {
     const auto slot = done.slot();
-    auto then = [executor, wishes, done = std::move(done)](const listen_facts& facts) mutable {
-        done(facts.why ? refused(facts) : listen_now(executor, wishes, facts.known));
+    auto then = [executor, wishes, held = std::move(held),
+                 done = std::move(done)](const listen_facts& facts) mutable {
+        done(facts.why ? refused(facts)
+                       : listen_now(executor, wishes, facts.known, std::move(held)));
     };
     async_listen_facts(
         executor, std::move(wishes), until,

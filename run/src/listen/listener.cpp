@@ -1,5 +1,6 @@
 // Accepting from many sockets: core/admit decides whose turn it is and what an error means.
 
+#include "listen/clone.hpp"
 #include "listen/socket_file.hpp"
 #include "portico/admit/accept_order.hpp"
 #include "portico/admit/accept_policy.hpp"
@@ -11,6 +12,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -22,11 +24,12 @@ using admit::accept_step;
 // One stream socket that is accepted from. The descriptor belongs to the bound_socket; `watch` only
 // waits for it.
 struct entry {
-    entry(const asio::any_io_executor& executor, std::size_t which)
-        : watch{executor}, socket{which} {}
+    entry(const asio::any_io_executor& executor, std::size_t which, int raw)
+        : watch{executor}, socket{which}, descriptor{raw} {}
 
     asio::posix::stream_descriptor watch;
     std::size_t socket; // index of the bound_socket
+    int descriptor;     // its, or a clone's
     admit::accept_policy policy;
     bool waiting = false;
 };
@@ -39,7 +42,7 @@ tl::unexpected<error> aborted() {
 std::size_t count_streams(const std::vector<bound_socket>& sockets) {
     std::size_t streams = 0;
     for (const auto& each : sockets) {
-        streams += each.over == ip::transport::tcp ? 1U : 0U;
+        streams += each.over == ip::transport::tcp ? 1 + each.clones.size() : 0;
     }
     return streams;
 }
@@ -57,7 +60,7 @@ struct listener::state : std::enable_shared_from_this<listener::state> {
     void start();
     void start_accept(completion<result<accepted>> done);
     void cancel(std::uint64_t which);
-    void close();
+    void close(std::span<const os::file_identity> but_not_those);
 
     void watch();
     void schedule();
@@ -90,7 +93,10 @@ struct listener::state : std::enable_shared_from_this<listener::state> {
 void listener::state::start() {
     for (std::size_t i = 0; i < sockets.size(); ++i) {
         if (sockets[i].over == ip::transport::tcp) {
-            streams.emplace_back(executor, i);
+            streams.emplace_back(executor, i, sockets[i].descriptor.raw());
+            for (const auto& clone : sockets[i].clones) {
+                streams.emplace_back(executor, i, clone.raw());
+            }
         }
     }
 }
@@ -100,7 +106,7 @@ void listener::state::watch() {
     watching = true;
     for (auto& each : streams) {
         boost::system::error_code wrong; // shows again, and is dealt with, when it is waited for
-        each.watch.assign(sockets[each.socket].descriptor.raw(), wrong);
+        each.watch.assign(each.descriptor, wrong);
     }
     for (std::size_t i = 0; i < streams.size(); ++i) {
         await(i);
@@ -167,7 +173,7 @@ void listener::state::turn() {
 
 os::sys_result<os::accepted_socket> listener::state::accept_from(std::size_t which) {
     ++counts.calls;
-    return os::accept4(sockets[streams[which].socket].descriptor.raw());
+    return os::accept4(streams[which].descriptor);
 }
 
 void listener::state::attempt(std::size_t which) {
@@ -288,7 +294,7 @@ void listener::state::complete(result<accepted> with) {
     (*done)(std::move(with));
 }
 
-void listener::state::close() {
+void listener::state::close(std::span<const os::file_identity> but_not_those) {
     if (std::exchange(closed, true)) {
         return;
     }
@@ -299,7 +305,10 @@ void listener::state::close() {
         }
     }
     for (const auto& each : sockets) {
-        if (const auto* name = std::get_if<ip::unix_name>(&each.at); each.file && name != nullptr) {
+        const auto* name = std::get_if<ip::unix_name>(&each.at);
+        if (each.file && name != nullptr &&
+            std::find(but_not_those.begin(), but_not_those.end(), *each.file) ==
+                but_not_those.end()) {
             remove_file(*name, *each.file);
         }
     }
@@ -327,8 +336,75 @@ accept_counters listener::counters() const noexcept {
     return state_->counts;
 }
 
-void listener::close() {
-    state_->close();
+void listener::close(std::span<const os::file_identity> but_not_those) {
+    state_->close(but_not_those);
+}
+
+std::vector<std::string> listener::clone(std::size_t count) {
+    std::vector<std::string> remarks;
+    for (auto& each : state_->sockets) {
+        if (each.over != ip::transport::tcp || each.clones.size() + 1 >= count) {
+            continue;
+        }
+        if (auto why = open_clones(each, count); !why.empty()) {
+            remarks.push_back(std::move(why));
+        }
+    }
+    return remarks;
+}
+
+os::sys_result<std::vector<held_socket>>
+listener::share(const std::vector<plan::wish>& wishes) const {
+    std::vector<held_socket> all;
+    for (const auto& each : state_->sockets) {
+        held_socket made;
+        made.wish = wishes.at(each.wish).where;
+        auto& to = made.socket;
+        auto copy = os::dup(each.descriptor);
+        if (!copy) {
+            return tl::unexpected{copy.error()};
+        }
+        to.descriptor = *std::move(copy);
+        to.at = each.at;
+        to.over = each.over;
+        to.file = each.file;
+        to.v6only = each.v6only;
+        to.inherited = each.inherited;
+        for (const auto& clone : each.clones) {
+            auto second = os::dup(clone);
+            if (!second) {
+                return tl::unexpected{second.error()};
+            }
+            to.clones.push_back(*std::move(second));
+        }
+        all.push_back(std::move(made));
+    }
+    return all;
+}
+
+void listener::ignore_new(const std::function<bool(const bound_socket&)>& goes_on) {
+    for (const auto& each : state_->sockets) {
+        if (each.over != ip::transport::tcp || each.inherited ||
+            !std::holds_alternative<ip::endpoint>(each.at) || (goes_on && goes_on(each))) {
+            continue;
+        }
+        static_cast<void>(os::ignore_new_connections(each.descriptor));
+        for (const auto& clone : each.clones) {
+            static_cast<void>(os::ignore_new_connections(clone));
+        }
+    }
+}
+
+bool listener::has_waiting() const {
+    return std::any_of(state_->sockets.begin(), state_->sockets.end(), [](const auto& each) {
+        return each.over == ip::transport::tcp &&
+               (os::has_waiting(each.descriptor) ||
+                std::any_of(each.clones.begin(), each.clones.end(), os::has_waiting));
+    });
+}
+
+std::vector<bound_socket> listener::release() && {
+    return std::exchange(state_->sockets, {});
 }
 
 asio::any_io_executor listener::executor() const {

@@ -3,6 +3,7 @@
 #include "listen/open.hpp"
 
 #include "listen/socket_file.hpp"
+#include "portico/plan/difference.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -23,6 +24,8 @@ struct trial {
     os::fd socket;
     open_attempt told;
     std::optional<os::file_identity> file;
+    std::optional<int> inherited;
+    std::vector<os::fd> clones;
 
     [[nodiscard]] bool is_open() const noexcept { return socket.raw() >= 0; }
     void fail(std::error_code why, operation op) {
@@ -33,7 +36,9 @@ struct trial {
 
 class opening {
 public:
-    explicit opening(const plan::plan& made) : made_{made} {}
+    opening(const plan::plan& made, std::vector<held_socket> held,
+            std::vector<std::optional<std::size_t>> kept)
+        : made_{made}, held_{std::move(held)}, kept_{std::move(kept)} {}
 
     opened_plan run() &&;
 
@@ -46,8 +51,10 @@ private:
 
     void open_one(std::size_t planned);
     void open_file(std::size_t planned, const ip::unix_name& name);
-    void adopt(std::size_t planned);
+    void inherit(std::size_t planned);
+    [[nodiscard]] trial go_on_with(std::size_t planned);
     void open_group(const std::vector<std::size_t>& members);
+    void complete_group(const std::vector<std::size_t>& members);
     [[nodiscard]] bool try_group(const std::vector<std::size_t>& members, std::size_t first,
                                  std::vector<trial>& trials);
     [[nodiscard]] std::vector<std::size_t> group_from(std::size_t first) const;
@@ -61,6 +68,8 @@ private:
     void keep(trial now);
 
     const plan::plan& made_;
+    std::vector<held_socket> held_;
+    std::vector<std::optional<std::size_t>> kept_; // of each planned socket the held one
     opened_plan done_;
 };
 
@@ -194,8 +203,9 @@ void opening::keep(trial now) {
     done_.bound.push_back(!now.told.why);
     if (now.is_open()) {
         const auto& what = planned(now);
-        done_.sockets.push_back(
-            {std::move(now.socket), now.told.at, what.over, what.wish, now.planned, now.file});
+        done_.sockets.push_back({std::move(now.socket), now.told.at, what.over, what.wish,
+                                 now.planned, now.file, what.v6only, now.inherited,
+                                 std::move(now.clones)});
     }
     done_.attempts.push_back(std::move(now.told));
 }
@@ -227,8 +237,23 @@ void opening::open_file(std::size_t planned, const ip::unix_name& name) {
     keep(std::move(now));
 }
 
+// It has its options, and settle() does the rest.
+trial opening::go_on_with(std::size_t planned) {
+    auto& from = held_[*kept_[planned]].socket;
+    trial now;
+    now.planned = planned;
+    now.told.planned = planned;
+    now.told.at = from.at;
+    now.socket = std::move(from.descriptor);
+    now.clones = std::move(from.clones);
+    now.inherited = from.inherited;
+    now.file = from.file;
+    done_.taken_over.push_back(done_.sockets.size()); // where keep() puts it
+    return now;
+}
+
 // A descriptor that was handed to us already has its options but those of ours.
-void opening::adopt(std::size_t planned) {
+void opening::inherit(std::size_t planned) {
     const auto& what = made_.sockets[planned];
     trial now;
     now.planned = planned;
@@ -241,6 +266,7 @@ void opening::adopt(std::size_t planned) {
         return;
     }
     now.socket = os::fd{*what.inherited};
+    now.inherited = what.inherited;
     if (const auto ready = os::make_ours(now.socket); !ready) {
         now.fail(ready.error(), operation::set_option);
     }
@@ -292,10 +318,34 @@ bool opening::try_group(const std::vector<std::size_t>& members, std::size_t fir
     return !collided;
 }
 
+// Some are open: those that have come since get the same port, or none.
+void opening::complete_group(const std::vector<std::size_t>& members) {
+    std::uint16_t port = 0;
+    for (const auto each : members) {
+        if (kept_[each]) {
+            port = std::get<ip::endpoint>(held_[*kept_[each]].socket.at).port;
+        }
+    }
+    for (const auto each : members) {
+        if (kept_[each]) {
+            keep(go_on_with(each));
+            continue;
+        }
+        trial now = start(each);
+        bind(now, port);
+        listen(now);
+        excuse_if_covered(now, {});
+        keep(std::move(now));
+    }
+}
+
 // Linux has favourites among the ports that are free for the first socket, and proposes them again
 // and again. If they are all taken in the other family, only that family knows; so each member is
 // the first in its turn.
 void opening::open_group(const std::vector<std::size_t>& members) {
+    if (std::any_of(members.begin(), members.end(), [&](auto each) { return kept_[each]; })) {
+        return complete_group(members);
+    }
     constexpr std::size_t rounds = 128;
     std::vector<trial> trials;
     for (std::size_t round = 0; round < rounds; ++round) {
@@ -311,11 +361,15 @@ void opening::open_group(const std::vector<std::size_t>& members) {
 
 opened_plan opening::run() && {
     for (std::size_t i = 0; i < made_.sockets.size();) {
+        if (kept_[i] && !made_.sockets[i].port_group) {
+            keep(go_on_with(i++));
+            continue;
+        }
         const auto& what = made_.sockets[i];
         const auto* where = std::get_if<ip::endpoint>(&what.at);
         const auto* name = std::get_if<ip::unix_name>(&what.at);
         if (what.inherited) {
-            adopt(i++);
+            inherit(i++);
         } else if (where != nullptr && where->port == 0) {
             const auto members = group_from(i);
             open_group(members);
@@ -330,6 +384,26 @@ opened_plan opening::run() && {
 }
 
 } // namespace
+
+void settle(const plan::plan& made, const opened_plan& what) {
+    for (const auto each : what.taken_over) {
+        const auto& socket = what.sockets[each];
+        const auto& planned = made.sockets[socket.planned];
+        if (const auto* name = std::get_if<ip::unix_name>(&socket.at);
+            name != nullptr && socket.file && planned.unix_mode) {
+            static_cast<void>(os::chmod(std::string{name->text()}, *planned.unix_mode));
+        }
+        if (planned.reuse_port) {
+            static_cast<void>(os::set_reuse_port(socket.descriptor, true));
+        }
+        if (planned.backlog > 0) {
+            static_cast<void>(os::listen(socket.descriptor, planned.backlog));
+            for (const auto& clone : socket.clones) {
+                static_cast<void>(os::listen(clone, planned.backlog));
+            }
+        }
+    }
+}
 
 side blame(std::error_code why) noexcept {
     if (why == errc::not_inherited) {
@@ -351,8 +425,15 @@ side blame(std::error_code why) noexcept {
     }
 }
 
-opened_plan open_plan(const plan::plan& made) {
-    return opening{made}.run();
+opened_plan open_plan(const plan::plan& made, const std::vector<plan::wish>& wishes,
+                      std::vector<held_socket> held) {
+    std::vector<plan::held_socket> seen;
+    for (const auto& each : held) {
+        const auto& socket = each.socket;
+        seen.push_back({socket.at, socket.over, socket.v6only, socket.inherited, each.wish});
+    }
+    auto kept = plan::compare(made, wishes, seen).kept;
+    return opening{made, std::move(held), std::move(kept)}.run();
 }
 
 } // namespace portico::run

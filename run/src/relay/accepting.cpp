@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,28 +16,9 @@ namespace {
 constexpr unsigned accepts_per_turn = 64; // of one listening socket
 // So long a listening socket rests when there was no memory for a connection.
 constexpr duration out_of_memory = std::chrono::milliseconds{100};
-// So long a drain waits for the last packet of handshakes that are half-way.
-constexpr duration half_way = std::chrono::milliseconds{100};
 
 error accept_error(int number) {
     return {{number, std::system_category()}, operation::accept, side::system, {}};
-}
-
-// Whoever asks for a connection from now on is not answered, and asks again a second later, when
-// somebody else or nobody is listening; who is half-way in is let in.
-void ignore_new(int socket) {
-    constexpr std::uint32_t flags_at = 13; // RFC 9293 section 3.1
-    constexpr std::uint8_t syn = 2;
-    constexpr std::uint8_t ack = 16;
-    std::array<sock_filter, 5> program{{
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_at),
-        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-    }};
-    const sock_fprog filter{program.size(), program.data()};
-    static_cast<void>(::setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter));
 }
 
 relay_family family_of(int socket) {
@@ -211,11 +191,6 @@ bool relay_engine::loop::shed(listening& from) {
 void relay_engine::loop::begin_drain() {
     if (!accepting_ || close_listening_at_) {
         return;
-    }
-    for (const auto& each : listening_) {
-        if (each.family != relay_family::local) {
-            ignore_new(each.socket.raw());
-        }
     }
     close_listening_at_ = now_ + half_way;
 }

@@ -1,10 +1,10 @@
 #include "portico/run/relay_group.hpp"
 
-#include "relay/clone.hpp"
+#include "portico/os/listening.hpp"
 
 #include <boost/asio/post.hpp>
 
-#include <fcntl.h>
+#include <algorithm>
 #include <mutex>
 
 namespace portico::run {
@@ -91,25 +91,27 @@ relay_group::~relay_group() {
     }
 }
 
-result<std::vector<std::string>> relay_group::listen(std::span<const bound_socket> sockets) {
-    std::vector<std::string> remarks;
+result<void> relay_group::listen(std::span<const bound_socket> sockets) {
     for (const auto& each : sockets) {
         if (each.over != ip::transport::tcp) {
             continue;
         }
-        auto clones = clone_listening(each, members_.size());
-        if (!clones.remark.empty()) {
-            remarks.push_back(std::move(clones.remark));
-        }
-        for (std::size_t i = 0; i < members_.size(); ++i) {
-            auto& engine = *members_[i]->engine;
-            if (auto done = engine.listen(std::move(clones.sockets[i]), each.wish, clones.shared);
-                !done) {
-                return tl::unexpected{done.error()};
+        const auto ours = 1 + each.clones.size();
+        const bool shared = ours < members_.size();
+        for (std::size_t i = 0; i < std::max(ours, members_.size()); ++i) {
+            const auto which = i % ours;
+            auto copy = os::dup(which == 0 ? each.descriptor : each.clones[which - 1]);
+            if (!copy) {
+                return tl::unexpected{
+                    error{copy.error(), operation::listen, side::system, each.at}};
+            }
+            auto& engine = *members_[i % members_.size()]->engine;
+            if (auto done = engine.listen(*std::move(copy), each.wish, shared); !done) {
+                return done;
             }
         }
     }
-    return remarks;
+    return {};
 }
 
 std::size_t relay_group::size() const noexcept {

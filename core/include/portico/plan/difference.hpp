@@ -16,6 +16,7 @@ struct held_socket {
     ip::any_endpoint at; // with its real port
     ip::transport over = ip::transport::tcp;
     bool v6only = false;
+    std::optional<int> inherited{}; // the descriptor that was handed to the process
     ip::listen_address wish; // ":0" keeps its port only for ":0"
 };
 

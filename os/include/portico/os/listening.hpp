@@ -14,6 +14,17 @@ namespace portico::os {
 // Makes an inherited descriptor non-blocking and close-on-exec.
 [[nodiscard]] sys_status make_ours(const fd& inherited) noexcept;
 
+// A second descriptor of the same open file, close-on-exec and beyond the standard ones.
+[[nodiscard]] sys_result<fd> dup(const fd& of) noexcept;
+
+// On a listening TCP socket: whoever asks for a connection from now on is not answered, and asks
+// again a second later, when somebody else is listening, or nobody. Who is half-way in is let in.
+// It is a socket filter (SO_ATTACH_FILTER), and holds for all descriptors of the socket.
+[[nodiscard]] sys_status ignore_new_connections(const fd& listening) noexcept;
+
+// Whether a connection waits for accept(2).
+[[nodiscard]] bool has_waiting(const fd& listening) noexcept;
+
 // A descriptor of no use but to be closed when one is needed. Unlike a dup(2) it is an open file of
 // its own, so that closing it helps against ENFILE as well as EMFILE.
 [[nodiscard]] sys_result<fd> spare_descriptor() noexcept;

@@ -38,9 +38,9 @@ struct dial_request {
     bool no_delay = true;               // TCP_NODELAY
     std::optional<std::chrono::seconds> dead_after{}; // see os::set_dead_after()
     std::string via{}; // "socks5://[user:password@]host:port", "http://..."; empty: direct
-    // Asked just before each attempt (not of UNIX sockets): false, and it fails with EACCES. With the
-    // NAT64 prefixes that were found on the way (RFC 7050), in one of which `to` may be. Called on
-    // the executor; may be empty.
+    // Asked just before each attempt (not of UNIX sockets): false, and it fails with EACCES. With
+    // the NAT64 prefixes that were found on the way (RFC 7050), in one of which `to` may be. Called
+    // on the executor; may be empty.
     std::function<bool(const ip::endpoint& to, std::span<const ip::prefix> translators)> allowed{};
     // What won before, shared between dials; null: nothing is remembered.
     std::shared_ptr<race::memory> memory{};

@@ -13,6 +13,7 @@
 #include <boost/asio/async_result.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,6 +33,17 @@ struct bound_socket {
     std::size_t planned = 0; // index into the plan
     // The socket file that was made for it, which close() removes if it is still this one.
     std::optional<os::file_identity> file{};
+    bool v6only = false; // as it was planned
+    // The number that an inherited one had in our start.
+    std::optional<int> inherited{};
+    // Further listening sockets at the same address, for other threads (SO_REUSEPORT).
+    std::vector<os::fd> clones{};
+};
+
+// A socket that is open already, here or in the process before us, and may go on serving.
+struct held_socket {
+    bound_socket socket;
+    ip::listen_address wish; // that it was opened for
 };
 
 // What happened to one planned socket.
@@ -75,6 +87,9 @@ struct accepted {
     std::size_t wish = 0;
 };
 
+// So long the last packet of a handshake may take.
+inline constexpr duration half_way = std::chrono::milliseconds{100};
+
 // All the sockets of a start. Threads: all calls on the executor's thread or strand. Destroying it
 // closes the sockets and completes a pending accept with operation_aborted.
 // An open stream socket may count as work, so that io_context::run() returns only after close().
@@ -103,8 +118,34 @@ public:
             token);
     }
 
-    // Closes the listening sockets; UNIX socket files that were made for them are removed.
-    void close();
+    // Opens `clones` of each stream socket until there are `count` sockets at its address, so that
+    // the kernel spreads connections over them. Where that cannot be had (UNIX and inherited
+    // sockets) there are none; a remark says so, unless nobody would expect them.
+    //
+    // SO_REUSEPORT is switched on only after the first was bound without it, so that an address
+    // that somebody has is refused, as ever. From then on the kernel lets other programs of the
+    // same user have a share of the port if they ask for that by SO_REUSEPORT; a socket that would
+    // keep them out does not exist (Linux remembers the option of the port, not of each socket).
+    [[nodiscard]] std::vector<std::string> clone(std::size_t count);
+
+    // Second descriptors of all sockets, for whoever is to go on with them: see async_listen().
+    // `wishes`: those that it was opened for.
+    [[nodiscard]] os::sys_result<std::vector<held_socket>>
+    share(const std::vector<plan::wish>& wishes) const;
+    // Gives the sockets away, to be spread over several listeners. Precondition: nothing was
+    // accepted, and nothing is asked of it any more.
+    [[nodiscard]] std::vector<bound_socket> release() &&;
+
+    // From now on nobody is answered who asks for a connection at a TCP socket, but who is half-way
+    // in is let in; to be closed `half_way` later, when the queues are empty. Not those which
+    // `goes_on` is true for, and not inherited ones, which the manager keeps for the next start.
+    void ignore_new(const std::function<bool(const bound_socket&)>& goes_on = {});
+    // Whether a connection waits in one of the queues.
+    [[nodiscard]] bool has_waiting() const;
+
+    // Closes the listening sockets; UNIX socket files that were made for them are removed, but not
+    // `those`, which somebody goes on with.
+    void close(std::span<const os::file_identity> but_not_those = {});
 
 private:
     [[nodiscard]] asio::any_io_executor executor() const;
@@ -121,21 +162,32 @@ struct listen_outcome {
 
 namespace detail {
 void start_listen(const asio::any_io_executor& executor, std::vector<plan::wish> wishes,
-                  deadline until, completion<listen_outcome> done);
+                  std::vector<held_socket> held, deadline until, completion<listen_outcome> done);
 }
 
 // Resolves the names among the wishes, gathers facts, plans and opens; completes with
 // void(listen_outcome). A name that has not resolved at `until` is given up and reported.
 // Cancellation: total.
+//
+// `held`: sockets that are open already. A planned one that is among them (see plan::compare()) is
+// not opened but taken over, with its clones and the options that it has. The others are closed,
+// and their files stay. A failed start does nothing to those that are shared with somebody.
+template <class Token>
+auto async_listen(asio::any_io_executor executor, std::vector<plan::wish> wishes,
+                  std::vector<held_socket> held, deadline until, Token&& token) {
+    return asio::async_initiate<Token, void(listen_outcome)>(
+        [](auto handler, asio::any_io_executor ex, std::vector<plan::wish> what,
+           std::vector<held_socket> have, deadline limit) {
+            detail::start_listen(ex, std::move(what), std::move(have), limit,
+                                 completion<listen_outcome>{std::move(handler), ex});
+        },
+        token, executor, std::move(wishes), std::move(held), until);
+}
 template <class Token>
 auto async_listen(asio::any_io_executor executor, std::vector<plan::wish> wishes, deadline until,
                   Token&& token) {
-    return asio::async_initiate<Token, void(listen_outcome)>(
-        [](auto handler, asio::any_io_executor ex, std::vector<plan::wish> what, deadline limit) {
-            detail::start_listen(ex, std::move(what), limit,
-                                 completion<listen_outcome>{std::move(handler), ex});
-        },
-        token, executor, std::move(wishes), until);
+    return async_listen(std::move(executor), std::move(wishes), std::vector<held_socket>{}, until,
+                        std::forward<Token>(token));
 }
 
 } // namespace portico::run

@@ -32,17 +32,18 @@ public:
     // Precondition: no engine is running any more.
     ~relay_group();
 
-    // Lets every engine accept from these sockets; their owner keeps them open and does not accept.
-    // With several engines each gets a socket of its own at the same address (SO_REUSEPORT). Where
-    // that cannot be had
-    // (UNIX and inherited sockets) all share the one there is. Remarks say what was done instead.
-    [[nodiscard]] result<std::vector<std::string>> listen(std::span<const bound_socket> sockets);
+    // Lets the engines accept from these sockets; their owner keeps them open and does not accept.
+    // Each engine gets sockets of its own, as far as there are clones (see listener::clone());
+    // where there are not enough of them they share.
+    [[nodiscard]] result<void> listen(std::span<const bound_socket> sockets);
 
     [[nodiscard]] std::size_t size() const noexcept;
     [[nodiscard]] relay_engine& engine(std::size_t which);
     [[nodiscard]] const relay_counters& counters(std::size_t which) const;
     [[nodiscard]] std::uint64_t active() const; // connections
 
+    // Accepts for `half_way` longer, and then what is still in the queues: see
+    // listener::ignore_new().
     void drain();
     void set_egress(bool is_there);
     void stop_now();

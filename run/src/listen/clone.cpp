@@ -1,10 +1,10 @@
-#include "relay/clone.hpp"
+#include "listen/clone.hpp"
 
 #include "portico/os/listening.hpp"
 #include "portico/os/socket.hpp"
 
-#include <cerrno>
-#include <fcntl.h>
+#include <algorithm>
+#include <iterator>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -30,10 +30,6 @@ int backlog_of(int listening) {
     socklen_t size = sizeof told;
     const bool known = ::getsockopt(listening, IPPROTO_TCP, TCP_INFO, &told, &size) == 0;
     return known && told.tcpi_sacked > 0 ? static_cast<int>(told.tcpi_sacked) : SOMAXCONN;
-}
-
-os::fd copy_descriptor(int of) {
-    return os::fd{::fcntl(of, F_DUPFD_CLOEXEC, 3)};
 }
 
 os::sys_result<os::fd> bound_clone(const ip::endpoint& at, const options_of& how) {
@@ -81,48 +77,33 @@ os::sys_result<std::vector<os::fd>> bound_clones(const bound_socket& of, const i
 
 } // namespace
 
-listening_clones clone_listening(const bound_socket& of, std::size_t count) {
-    listening_clones made;
-    made.sockets.push_back(copy_descriptor(of.descriptor.raw()));
-    const auto share = [&](const std::string& why) {
-        made.sockets.resize(1);
-        while (made.sockets.size() < count) {
-            made.sockets.push_back(copy_descriptor(of.descriptor.raw()));
-        }
-        made.shared = true;
-        made.remark = why;
-    };
-    if (count == 1) {
-        return made;
-    }
+std::string open_clones(bound_socket& of, std::size_t count) {
     const auto* at = std::get_if<ip::endpoint>(&of.at);
-    if (at == nullptr) {
-        share({});
-        return made;
+    if (at == nullptr || of.clones.size() + 1 >= count) {
+        return {};
     }
+    const auto sorry = [&](const std::string& why) {
+        return "the threads share one socket at " + ip::to_text(*at) + ": " + why;
+    };
     const bool user_shares = flag(of.descriptor.raw(), SOL_SOCKET, SO_REUSEPORT);
     if (const auto done = os::set_reuse_port(of.descriptor, true); !done) {
-        share("the threads share one socket at " + ip::to_text(*at) +
-              ": SO_REUSEPORT: " + done.error().message());
-        return made;
+        return sorry("SO_REUSEPORT: " + done.error().message());
     }
-    auto clones = bound_clones(of, *at, count - 1);
+    auto clones = bound_clones(of, *at, count - 1 - of.clones.size());
     if (!clones) {
-        static_cast<void>(os::set_reuse_port(of.descriptor, user_shares));
-        share("the threads share one socket at " + ip::to_text(*at) + ": " +
-              clones.error().message());
-        return made;
+        if (of.clones.empty()) {
+            static_cast<void>(os::set_reuse_port(of.descriptor, user_shares));
+        }
+        return sorry(clones.error().message());
     }
     const int backlog = backlog_of(of.descriptor.raw());
-    for (auto& each : *clones) {
+    for (const auto& each : *clones) {
         if (const auto done = os::listen(each, backlog); !done) {
-            share("the threads share one socket at " + ip::to_text(*at) + ": " +
-                  done.error().message());
-            return made;
+            return sorry(done.error().message());
         }
-        made.sockets.push_back(std::move(each));
     }
-    return made;
+    std::move(clones->begin(), clones->end(), std::back_inserter(of.clones));
+    return {};
 }
 
 } // namespace portico::run
