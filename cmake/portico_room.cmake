@@ -34,7 +34,7 @@ endfunction()
 
 # All x_test.cpp of a room are one program, <room>_tests; CTest knows each test by its own name.
 function(portico_unit_tests room)
-    file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${room}/src/*_test.cpp)
+    file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${room}/*_test.cpp)
     if(NOT tests)
         return()
     endif()
