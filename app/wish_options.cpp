@@ -7,15 +7,6 @@
 namespace portico::app {
 namespace {
 
-// CLI11's convention: empty when the text is right, else what is wrong with it.
-std::string check_mode(const std::string& text) {
-    const bool octal = !text.empty() && text.size() <= 5 &&
-                       text.find_first_not_of("01234567") == std::string::npos;
-    return octal && std::stoul(text, nullptr, 8) <= 0777
-               ? ""
-               : "'" + text + "' is not a mode: write permission bits in octal, e.g. 0660";
-}
-
 void complain(std::ostream& to, std::string_view text, const ip::text_error& why) {
     const auto explained = ip::explain(text, why);
     to << explained << (explained.ends_with('\n') ? "" : "\n");
@@ -38,39 +29,78 @@ void complain_about_all(std::ostream& to, std::string_view list, const ip::text_
     }
 }
 
+plan::wish wish_for(const wish_flags& flags, const ip::listen_address& where, ip::transport over) {
+    plan::wish made;
+    made.where = where;
+    made.over = over;
+    made.needed = flags.both_families ? plan::need::both_families
+                  : flags.required    ? plan::need::required
+                                      : plan::need::optional;
+    if (flags.only_v4 || flags.only_v6) {
+        made.only = flags.only_v4 ? ip::family::v4 : ip::family::v6;
+    }
+    made.reuse_port = flags.reuse_port;
+    made.freebind = flags.freebind;
+    made.backlog = flags.backlog;
+    if (!flags.mode.empty()) {
+        made.unix_mode = static_cast<unsigned>(std::stoul(flags.mode, nullptr, 8));
+    }
+    return made;
+}
+
 } // namespace
 
+std::string mode_fault(const std::string& text) {
+    const bool octal = !text.empty() && text.size() <= 5 &&
+                       text.find_first_not_of("01234567") == std::string::npos;
+    return octal && std::stoul(text, nullptr, 8) <= 0777
+               ? ""
+               : "'" + text + "' is not a mode: write permission bits in octal, e.g. 0660";
+}
+
+std::vector<plan::wish> wish_flags::wishes_for(const ip::listen_address& where) const {
+    std::vector<plan::wish> made;
+    if (!udp || tcp) {
+        made.push_back(wish_for(*this, where, ip::transport::tcp));
+    }
+    if (udp) {
+        made.push_back(wish_for(*this, where, ip::transport::udp));
+    }
+    return made;
+}
+
 wish_options::wish_options(CLI::App& verb) {
-    verb.add_option("ADDR", addresses_,
+    verb.add_option("ADDR", flags_.addresses,
                     "where to listen: :80, 127.0.0.1:80, [::1]:80, localhost:http, @eth0:53, "
                     "unix:/path, unix:@name, fd:3, sd:name")
         ->required();
-    auto* v4 = verb.add_flag("-4", only_v4_, "IPv4 only");
-    auto* v6 = verb.add_flag("-6", only_v6_, "IPv6 only");
+    auto* v4 = verb.add_flag("-4", flags_.only_v4, "IPv4 only");
+    auto* v6 = verb.add_flag("-6", flags_.only_v6, "IPv6 only");
     v4->excludes(v6);
-    auto* udp = verb.add_flag("-u,--udp", udp_, "UDP instead of TCP");
-    verb.add_flag("--tcp", tcp_, "with --udp: TCP as well")->needs(udp);
-    auto* required =
-        verb.add_flag("--required", required_, "fail unless each ADDR has at least one socket");
-    verb.add_flag("--both-families", both_families_,
+    auto* udp = verb.add_flag("-u,--udp", flags_.udp, "UDP instead of TCP");
+    verb.add_flag("--tcp", flags_.tcp, "with --udp: TCP as well")->needs(udp);
+    auto* required = verb.add_flag("--required", flags_.required,
+                                   "fail unless each ADDR has at least one socket");
+    verb.add_flag("--both-families", flags_.both_families,
                   "fail unless each ADDR has an IPv4 and an IPv6 socket")
         ->excludes(v4)
         ->excludes(v6)
         ->excludes(required);
-    verb.add_flag("--reuseport", reuse_port_, "share the port with other processes (SO_REUSEPORT)");
-    verb.add_flag("--freebind", freebind_, "bind to addresses that are not there yet");
-    verb.add_option("--backlog", backlog_,
+    verb.add_flag("--reuseport", flags_.reuse_port,
+                  "share the port with other processes (SO_REUSEPORT)");
+    verb.add_flag("--freebind", flags_.freebind, "bind to addresses that are not there yet");
+    verb.add_option("--backlog", flags_.backlog,
                     "connections that may wait for accept; default: net.core.somaxconn")
         ->check(CLI::Range(1, 1 << 20));
-    verb.add_option("--mode", mode_, "permission bits of a socket file, e.g. 0660")
+    verb.add_option("--mode", flags_.mode, "permission bits of a socket file, e.g. 0660")
         ->type_name("OCTAL")
-        ->check(CLI::Validator{check_mode, ""});
+        ->check(CLI::Validator{mode_fault, ""});
 }
 
 std::optional<std::vector<plan::wish>> wish_options::wishes(std::ostream& complaints) const {
     std::vector<plan::wish> all;
     bool wrong = false;
-    for (const auto& text : addresses_) {
+    for (const auto& text : flags_.addresses) {
         auto read = ip::parse_listen_addresses(text);
         if (!read) {
             complaints << (wrong ? "" : "portico: where to listen cannot be read:\n");
@@ -78,35 +108,12 @@ std::optional<std::vector<plan::wish>> wish_options::wishes(std::ostream& compla
             wrong = true;
             continue;
         }
-        for (auto& each : *read) {
-            if (!udp_ || tcp_) {
-                all.push_back(wish_for(each, ip::transport::tcp));
-            }
-            if (udp_) {
-                all.push_back(wish_for(std::move(each), ip::transport::udp));
-            }
+        for (const auto& each : *read) {
+            const auto some = flags_.wishes_for(each);
+            all.insert(all.end(), some.begin(), some.end());
         }
     }
     return wrong ? std::nullopt : std::optional{std::move(all)};
-}
-
-plan::wish wish_options::wish_for(ip::listen_address where, ip::transport over) const {
-    plan::wish made;
-    made.where = std::move(where);
-    made.over = over;
-    made.needed = both_families_ ? plan::need::both_families
-                  : required_    ? plan::need::required
-                                 : plan::need::optional;
-    if (only_v4_ || only_v6_) {
-        made.only = only_v4_ ? ip::family::v4 : ip::family::v6;
-    }
-    made.reuse_port = reuse_port_;
-    made.freebind = freebind_;
-    made.backlog = backlog_;
-    if (!mode_.empty()) {
-        made.unix_mode = static_cast<unsigned>(std::stoul(mode_, nullptr, 8));
-    }
-    return made;
 }
 
 } // namespace portico::app

@@ -12,6 +12,27 @@
 
 namespace portico::app {
 
+// What CLI11, or a file, says about where to listen.
+struct wish_flags {
+    std::vector<std::string> addresses{};
+    bool only_v4 = false;
+    bool only_v6 = false;
+    bool udp = false;
+    bool tcp = false; // too
+    bool required = false;
+    bool both_families = false;
+    bool reuse_port = false;
+    bool freebind = false;
+    int backlog = 0;
+    std::string mode{}; // in octal
+
+    // One wish for each transport. `mode` has to be right.
+    [[nodiscard]] std::vector<plan::wish> wishes_for(const ip::listen_address& where) const;
+};
+
+// What is wrong with the text of a mode; empty: nothing.
+[[nodiscard]] std::string mode_fault(const std::string& text);
+
 // Adds ADDR... -4 -6 --udp --tcp --required --both-families --reuseport --freebind --backlog --mode
 // to a verb. It holds what CLI11 writes into, so it must live until the parser has run; it cannot
 // be moved.
@@ -27,19 +48,7 @@ public:
     [[nodiscard]] std::optional<std::vector<plan::wish>> wishes(std::ostream& complaints) const;
 
 private:
-    [[nodiscard]] plan::wish wish_for(ip::listen_address where, ip::transport over) const;
-
-    std::vector<std::string> addresses_;
-    bool only_v4_ = false;
-    bool only_v6_ = false;
-    bool udp_ = false;
-    bool tcp_ = false; // too
-    bool required_ = false;
-    bool both_families_ = false;
-    bool reuse_port_ = false;
-    bool freebind_ = false;
-    int backlog_ = 0;
-    std::string mode_;
+    wish_flags flags_;
 };
 
 } // namespace portico::app
