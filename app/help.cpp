@@ -7,6 +7,7 @@
 #include <numeric>
 #include <ostream>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace portico::app {
@@ -138,20 +139,24 @@ std::string command_help(const CLI::App& command) {
                        command.get_description(), two_columns(verbs, 12), examples);
 }
 
-// Levenshtein's distance.
+// How many letters have to be added, taken away, replaced, or swapped with the next one (optimal
+// string alignment).
 std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), 0U);
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (std::size_t j = 0; j < b.size(); ++j) {
-            const std::size_t swapped = diagonal + (a[i] == b[j] ? 0 : 1);
-            diagonal = row[j + 1];
-            row[j + 1] = std::min({swapped, row[j] + 1, row[j + 1] + 1});
+    std::vector<std::size_t> before(b.size() + 1); // the row above `last`
+    std::vector<std::size_t> last(b.size() + 1);
+    std::iota(last.begin(), last.end(), 0U);
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::vector<std::size_t> row{i};
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+            row.push_back(std::min({replaced, last[j] + 1, row[j - 1] + 1}));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                row[j] = std::min(row[j], before[j - 2] + 1);
+            }
         }
+        before = std::exchange(last, std::move(row));
     }
-    return row[b.size()];
+    return last[b.size()];
 }
 
 // Every word that could have been meant where `verb` was read.
