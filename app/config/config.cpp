@@ -1,0 +1,267 @@
+#include "config/config.hpp"
+
+#include "config/canonical.hpp"
+#include "config/service_table.hpp"
+#include "help.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+constexpr std::string_view example = "for instance\n"
+                                     "[service.hello]\n"
+                                     "listen = \":8080\"\n"
+                                     "builtin = \"hello\"";
+
+// One address and transport that a wish takes, so that two that take the same are found.
+struct claim {
+    std::string what;    // the same text is the same claim
+    std::string address; // for a person
+    std::size_t service;
+    position at;
+};
+
+// An address of each family; a text for what is of no family or of several.
+std::vector<std::string> families_of(const plan::wish& wish) {
+    const auto& where = wish.where.where;
+    const auto text = ip::to_text(wish.where);
+    if (std::holds_alternative<ip::address>(where)) {
+        return {text};
+    }
+    const bool every = std::holds_alternative<ip::every_address>(where);
+    std::vector<std::string> all;
+    if (wish.only.value_or(ip::family::v4) == ip::family::v4) {
+        all.push_back((every ? "0.0.0.0" : "IPv4 ") + text);
+    }
+    if (wish.only.value_or(ip::family::v6) == ip::family::v6) {
+        all.push_back((every ? "[::]" : "IPv6 ") + text);
+    }
+    return all;
+}
+
+std::vector<std::string> claims_of(const plan::wish& wish) {
+    const auto& where = wish.where.where;
+    if (std::holds_alternative<ip::unix_name>(where)) {
+        return {ip::to_text(wish.where)}; // one file, whatever goes over it
+    }
+    const bool inherited = std::holds_alternative<ip::inherited_fd>(where) ||
+                           std::holds_alternative<ip::inherited_name>(where);
+    if (!inherited && wish.where.port == ip::port_name{}) {
+        return {}; // the kernel chooses another port each time
+    }
+    auto all = inherited ? std::vector{ip::to_text(wish.where)} : families_of(wish);
+    for (auto& each : all) {
+        each += " over " + std::string{ip::to_text(wish.over)};
+    }
+    return all;
+}
+
+class config_reader {
+public:
+    explicit config_reader(const service_reader& read) : read_{read} {}
+
+    void read(const config_text& from) {
+        made_.files.push_back(from.file);
+        complaints to{wrong_, from.file};
+        const auto document = from.text.and_then(
+            [&](const std::string& text) { return parse_document(text, from.file); });
+        if (!document) {
+            is_whole_ = false;
+            return to.add(document.error());
+        }
+        for (const auto& each : *document) {
+            read_top(each, to);
+        }
+    }
+
+    or_diagnostics<serve_config> take() {
+        if (services_seen_ == 0 && is_whole_) {
+            wrong_.push_back(
+                {{made_.files.front(), {}}, "there is no service in it", std::string{example}});
+        }
+        check_claims();
+        if (!wrong_.empty()) {
+            sort();
+            return tl::unexpected{std::move(wrong_)};
+        }
+        finish();
+        return std::move(made_);
+    }
+
+private:
+    // ---- the tables ----
+
+    void read_top(const document_entry& entry, complaints& to) {
+        const auto* inside = std::get_if<document_table>(&entry.value.is);
+        if (entry.key != "log" && entry.key != "serve" && entry.key != "service") {
+            return complain_about_top(entry, to);
+        }
+        if (inside == nullptr) {
+            services_seen_ += entry.key == "service" ? 1U : 0U;
+            return to.add(entry.at,
+                          fmt::format("'{}' is {}, and a table is expected", entry.key,
+                                      type_name(entry.value)),
+                          entry.key == "service" ? "each service begins with [service.NAME]"
+                                                 : fmt::format("begin it with [{}]", entry.key));
+        }
+        if (entry.key == "service") {
+            return read_services(*inside, to);
+        }
+        read_process(entry.key == "log" ? table::log : table::serve, *inside, to);
+    }
+
+    void complain_about_top(const document_entry& entry, complaints& to) {
+        const bool is_table = std::holds_alternative<document_table>(entry.value.is);
+        const auto text =
+            fmt::format("unknown {} {}", is_table ? "table" : "key", in_quotes(entry.key));
+        for (const auto& each : all_keys()) {
+            if (each.name == entry.key && !is_table) {
+                services_seen_ += each.in == table::service ? 1U : 0U;
+                return to.add(entry.at, text + " outside of a table",
+                              fmt::format("it goes into {}", to_text(each.in)));
+            }
+        }
+        const auto like =
+            entry.key.size() > 64 ? "" : nearest(entry.key, {"log", "serve", "service"});
+        services_seen_ += like == "service" ? 1U : 0U;
+        to.add(entry.at, text + (like.empty() ? "" : "; did you mean '" + like + "'?"),
+               "there are [log], [serve] and [service.NAME]");
+    }
+
+    void read_process(table which, const document_table& inside, complaints& to) {
+        auto given = read_table(which, inside, to);
+        for (const auto& each : given.keys) {
+            const place here{to.file(), each.at};
+            const auto [before, is_new] = process_.emplace(each.which, here);
+            if (!is_new) {
+                complain_twice(fmt::format("'{}'", each.which->name), before->second, here,
+                               "it is of the whole process: set it in one file");
+            } else if (each.good) {
+                copy(*each.which, given.in, process_settings_);
+            }
+        }
+    }
+
+    void read_services(const document_table& inside, complaints& to) {
+        for (const auto& each : inside) {
+            ++services_seen_;
+            const place here{to.file(), each.at};
+            const auto [before, is_new] = names_.emplace(each.key, here);
+            if (!is_new) {
+                complain_twice("service " + in_quotes(each.key), before->second, here,
+                               "each service has a name of its own");
+            }
+            if (auto made = read_service_entry(each, read_, to)) {
+                for (std::size_t i = 0; i < made->made.wishes.size(); ++i) {
+                    for (auto& what : claims_of(made->made.wishes[i])) {
+                        claims_.push_back({std::move(what), ip::to_text(made->made.wishes[i].where),
+                                           made_.services.size(), made->wish_at[i]});
+                    }
+                }
+                made_.services.push_back(std::move(made->made));
+            }
+        }
+    }
+
+    void complain_twice(const std::string& what, const place& first, const place& second,
+                        const std::string& hint) {
+        const auto say = [&](const place& here, const place& there) {
+            wrong_.push_back(
+                {here, fmt::format("{} is in {}:{} as well", what, there.file, there.at.line),
+                 hint});
+        };
+        say(first, second);
+        say(second, first);
+    }
+
+    // ---- all of them together ----
+
+    // Two services cannot have the same address; one may name it twice, which plan sorts out.
+    void check_claims() {
+        std::stable_sort(claims_.begin(), claims_.end(),
+                         [](const auto& a, const auto& b) { return a.what < b.what; });
+        std::set<std::pair<std::size_t, position>> told;
+        const auto tell = [&](const claim& here, const claim& there) {
+            if (!told.emplace(here.service, here.at).second) {
+                return;
+            }
+            const auto& other = made_.services[there.service];
+            wrong_.push_back(
+                {{made_.services[here.service].where.file, here.at},
+                 fmt::format("service {} listens on {} as well ({}:{})", in_quotes(other.name),
+                             in_quotes(there.address), other.where.file, there.at.line),
+                 "an address and port belong to one service"});
+        };
+        for (std::size_t i = 1; i < claims_.size(); ++i) {
+            const auto& a = claims_[i - 1];
+            const auto& b = claims_[i];
+            if (a.what == b.what && a.service != b.service) {
+                tell(a, b);
+                tell(b, a);
+            }
+        }
+    }
+
+    void sort() {
+        const auto order = [this](const diagnostic& which) {
+            const auto file = std::find(made_.files.begin(), made_.files.end(), which.where.file);
+            return std::tuple{file - made_.files.begin(), which.where.at};
+        };
+        std::stable_sort(wrong_.begin(), wrong_.end(),
+                         [&](const auto& a, const auto& b) { return order(a) < order(b); });
+    }
+
+    void finish() {
+        const auto& in = process_settings_;
+        made_.log.format = in.format == "json" ? log_format::json : log_format::logfmt;
+        made_.log.least = in.level == "error"     ? severity::error
+                          : in.level == "warning" ? severity::warning
+                          : in.level == "debug"   ? severity::debug
+                                                  : severity::info;
+        made_.timeout = in.timeout;
+        for (const auto& [which, name] : {std::pair{table::log, "log"}, {table::serve, "serve"}}) {
+            if (const auto keys = keys_toml(which, in); !keys.empty()) {
+                made_.text += fmt::format("[{}]\n{}\n", name, keys);
+            }
+        }
+        for (const auto& each : made_.services) {
+            made_.text += each.text + '\n';
+        }
+    }
+
+    const service_reader& read_;
+    std::vector<diagnostic> wrong_;
+    bool is_whole_ = true; // every file could be read and parsed
+    std::size_t services_seen_ = 0;
+    std::map<const key*, place> process_;
+    settings process_settings_;
+    std::map<std::string, place> names_;
+    std::vector<claim> claims_;
+    serve_config made_;
+};
+
+} // namespace
+
+diagnostic service_config::locate(const setting_error& why) const {
+    const auto found = keys.find(why.setting);
+    const auto at = found == keys.end() ? where : found->second;
+    return from_message(at, why.setting.empty() ? "service '" + name + "': " + why.text
+                                                : "'" + why.setting + "': " + why.text);
+}
+
+or_diagnostics<serve_config> parse_config(const std::vector<config_text>& texts,
+                                          const service_reader& read) {
+    config_reader all{read};
+    for (const auto& each : texts) {
+        all.read(each);
+    }
+    return all.take();
+}
+
+} // namespace portico::app

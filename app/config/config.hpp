@@ -1,0 +1,62 @@
+// The configuration of `portico serve`: TOML in, what the service host runs out, or everything that
+// is wrong with it. portico.toml(5) describes the file.
+#pragma once
+
+#include "config/diagnostic.hpp"
+#include "log.hpp"
+#include "service_request.hpp"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+namespace portico::app {
+
+// One [service.NAME].
+struct service_config {
+    std::string name{}; // 1 to 63 letters, digits, '-' and '_'
+    service_request request{};
+    service_choice choice{}; // what read_service() made of it
+    std::vector<plan::wish> wishes{};
+    // The table as canonical TOML: two services of the same text are asked to be the same.
+    std::string text{};
+    place where{};                                    // its header
+    std::map<std::string, place, std::less<>> keys{}; // where each key stands
+
+    // A later error, with the place of the setting, or of the header when it has none here.
+    [[nodiscard]] diagnostic locate(const setting_error& why) const;
+};
+
+struct serve_config {
+    std::vector<std::string> files{}; // that were read, in their order
+    log_settings log{};               // `journald` is left as it was
+    std::optional<duration> timeout{};
+    std::vector<service_config> services{}; // in the order of the files; at least one
+    std::string text{};                     // canonical TOML of all of it, which reads back as this
+};
+
+// A file, and what is in it or why that is not known.
+struct config_text {
+    std::string file{};
+    tl::expected<std::string, diagnostic> text{};
+};
+
+using service_reader = std::function<or_setting_error<service_choice>(const service_request&,
+                                                                      std::span<const plan::wish>)>;
+template <class T>
+using or_diagnostics = tl::expected<T, std::vector<diagnostic>>; // in the order of the files
+
+// The texts together, the first of which is the main one. All errors are found that can be told
+// apart: a syntax error hides only what is in its file. `read` is what read_service() is.
+[[nodiscard]] or_diagnostics<serve_config> parse_config(const std::vector<config_text>& texts,
+                                                        const service_reader& read = read_service);
+
+// The file, and conf.d/*.toml beside it by name. A file has at most 1 MiB, and conf.d 1,000 of
+// them. Blocks as files do; a FIFO or a device is an error and not waited for.
+[[nodiscard]] or_diagnostics<serve_config> read_config(const std::string& path);
+
+} // namespace portico::app
