@@ -1,4 +1,4 @@
-// Starting programs with posix_spawn(3), which copies nothing and tells the errno of execve(2).
+// Where programs lie, and how they end.
 
 #include "portico/os/spawn.hpp"
 #include "socket/call.hpp"
@@ -8,7 +8,7 @@
 #include <csignal>
 #include <dirent.h>
 #include <fcntl.h>
-#include <spawn.h>
+#include <linux/openat2.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,79 +19,83 @@
 namespace portico::os {
 namespace {
 
-// EACCES for what is there and cannot be executed; directories have the permission, too.
+// 0 for an executable file; directories have the permission, too.
+int executable(const struct stat& facts) {
+    return S_ISREG(facts.st_mode) ? 0 : EACCES;
+}
+
+// EACCES for what is there and cannot be executed.
 int why_not_executable(const std::string& path) {
     struct stat facts {};
     if (::stat(path.c_str(), &facts) != 0) {
         return errno;
     }
-    if (!S_ISREG(facts.st_mode)) {
-        return EACCES;
+    if (const int wrong = executable(facts)) {
+        return wrong;
     }
     return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
 }
 
-std::vector<char*> pointers(std::span<const std::string> words) {
-    std::vector<char*> raw;
-    raw.reserve(words.size() + 1);
-    for (const auto& each : words) {
-        raw.push_back(const_cast<char*>(each.c_str())); // posix_spawn(3) does not write to them
+// The same for who has chroot(2)ed to `root`. Whether it is the one whom the permission is for
+// shows when it is executed.
+int why_not_executable(const fd& root, const std::string& path) {
+    open_how how{};
+    how.flags = O_PATH | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT;
+    const fd found{
+        static_cast<int>(::syscall(SYS_openat2, root.raw(), path.c_str(), &how, sizeof how))};
+    struct stat facts {};
+    if (!found || ::fstat(found.raw(), &facts) != 0) {
+        return errno;
     }
-    raw.push_back(nullptr);
-    return raw;
+    constexpr mode_t anybody = S_IXUSR | S_IXGRP | S_IXOTH;
+    return (facts.st_mode & anybody) == 0 ? EACCES : executable(facts);
 }
 
-class spawn_actions {
-public:
-    spawn_actions() noexcept { ::posix_spawn_file_actions_init(&actions_); }
-    spawn_actions(const spawn_actions&) = delete;
-    spawn_actions& operator=(const spawn_actions&) = delete;
-    ~spawn_actions() { ::posix_spawn_file_actions_destroy(&actions_); }
-
-    // The connection becomes 0 and 1, and everything above our stderr is closed, so that no
-    // descriptor that somebody forgot to make close-on-exec reaches the program.
-    [[nodiscard]] int prepare(int connection) noexcept {
-        for (const int end : {STDIN_FILENO, STDOUT_FILENO}) {
-            if (const int wrong = ::posix_spawn_file_actions_adddup2(&actions_, connection, end)) {
-                return wrong;
-            }
+// The path in the first directory where `why_not` is 0.
+template <class WhyNot>
+sys_result<std::string> first_that_fits(std::string_view name, std::string_view path,
+                                        WhyNot why_not) {
+    bool refused = false;
+    for (std::size_t from = 0; from <= path.size();) {
+        const auto end = std::min(path.find(':', from), path.size());
+        const auto directory = path.substr(from, end - from);
+        // "./" keeps a name of the working directory from being looked up again.
+        auto candidate = std::string{directory.empty() ? "." : directory} + '/' + std::string{name};
+        const int wrong = why_not(candidate);
+        if (wrong == 0) {
+            return candidate;
         }
-        return ::posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
+        if (wrong == ENOSYS) {
+            return failure(wrong);
+        }
+        refused = refused || wrong == EACCES;
+        from = end + 1;
     }
-    [[nodiscard]] const posix_spawn_file_actions_t* raw() const noexcept { return &actions_; }
+    return failure(refused ? EACCES : ENOENT);
+}
 
-private:
-    posix_spawn_file_actions_t actions_{};
-};
-
-class spawn_attributes {
-public:
-    spawn_attributes() noexcept {
-        ::posix_spawnattr_init(&attributes_);
-        sigset_t signals;
-        ::sigemptyset(&signals);
-        ::posix_spawnattr_setsigmask(&attributes_, &signals);
-        ::sigfillset(&signals);
-        ::posix_spawnattr_setsigdefault(&attributes_, &signals);
-        ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    }
-    spawn_attributes(const spawn_attributes&) = delete;
-    spawn_attributes& operator=(const spawn_attributes&) = delete;
-    ~spawn_attributes() { ::posix_spawnattr_destroy(&attributes_); }
-
-    [[nodiscard]] const posix_spawnattr_t* raw() const noexcept { return &attributes_; }
-
-private:
-    posix_spawnattr_t attributes_{};
-};
-
-// O_NONBLOCK belongs to the open file, which the program shares with us.
-sys_status make_blocking(int s) noexcept {
-    const int flags = ::fcntl(s, F_GETFL);
-    if (flags < 0) {
+sys_result<std::string> find_in(std::string_view name, std::string_view path,
+                                const std::string& root) {
+    const fd top{::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    if (!top) {
         return failure(errno);
     }
-    return status_of(::fcntl(s, F_SETFL, flags & ~O_NONBLOCK));
+    const auto why_not = [&top](const std::string& candidate) {
+        return why_not_executable(top, candidate);
+    };
+    // From "/", which is the working directory there.
+    const auto from_top = [](std::string found) {
+        return found.starts_with('/') ? found : '/' + found;
+    };
+    if (name.find('/') != std::string_view::npos) {
+        std::string given{name};
+        if (const int wrong = why_not(given)) {
+            return failure(wrong);
+        }
+        return from_top(given);
+    }
+    return first_that_fits(name, path, why_not).map(from_top);
 }
 
 exit_report report_of(const siginfo_t& end) noexcept {
@@ -108,9 +112,13 @@ std::vector<std::string> environment() {
     return all;
 }
 
-sys_result<std::string> find_program(std::string_view name, std::string_view path) {
+sys_result<std::string> find_program(std::string_view name, std::string_view path,
+                                     const std::string& root) {
     if (name.empty()) {
         return failure(ENOENT);
+    }
+    if (!root.empty()) {
+        return find_in(name, path, root);
     }
     if (name.find('/') != std::string_view::npos) {
         std::string given{name};
@@ -119,20 +127,8 @@ sys_result<std::string> find_program(std::string_view name, std::string_view pat
         }
         return given;
     }
-    bool refused = false;
-    for (std::size_t from = 0; from <= path.size();) {
-        const auto end = std::min(path.find(':', from), path.size());
-        const auto directory = path.substr(from, end - from);
-        // "./" keeps a name of the working directory from being looked up again.
-        auto candidate = std::string{directory.empty() ? "." : directory} + '/' + std::string{name};
-        const int wrong = why_not_executable(candidate);
-        if (wrong == 0) {
-            return candidate;
-        }
-        refused = refused || wrong == EACCES;
-        from = end + 1;
-    }
-    return failure(refused ? EACCES : ENOENT);
+    return first_that_fits(
+        name, path, [](const std::string& candidate) { return why_not_executable(candidate); });
 }
 
 sys_result<std::optional<exit_report>> child::reap() noexcept {
@@ -161,24 +157,11 @@ sys_status child::kill(int signal) const noexcept {
     return status_of(::kill(pid_, signal));
 }
 
-sys_result<child> spawn(const std::string& path, std::span<const std::string> argv,
-                        std::span<const std::string> env, const fd& connection) {
-    if (const auto blocking = make_blocking(connection.raw()); !blocking) {
-        return tl::unexpected{blocking.error()};
+sys_status child::kill_group(int signal) const noexcept {
+    if (pid_ < 0) {
+        return failure(ESRCH);
     }
-    spawn_actions actions;
-    if (const int wrong = actions.prepare(connection.raw())) {
-        return failure(wrong);
-    }
-    const spawn_attributes attributes;
-    const auto arguments = pointers(argv);
-    const auto variables = pointers(env);
-    pid_t pid = -1;
-    if (const int wrong = ::posix_spawn(&pid, path.c_str(), actions.raw(), attributes.raw(),
-                                        arguments.data(), variables.data())) {
-        return failure(wrong);
-    }
-    return child{pid, fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U))}};
+    return status_of(::kill(-pid_, signal));
 }
 
 sys_result<credentials> peer_credentials(int s) noexcept {

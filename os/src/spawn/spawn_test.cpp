@@ -1,4 +1,4 @@
-#include "portico/os/spawn.hpp"
+#include "starting_test.hpp"
 
 #include <array>
 #include <csignal>
@@ -8,7 +8,6 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,47 +17,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-struct joined {
-    fd ours;
-    fd theirs;
-};
-
-joined connection() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
-    // Ours blocks: the two ends are different open files.
-    EXPECT_EQ(::fcntl(ends[0], F_SETFL, 0), 0);
-    return {fd{ends[0]}, fd{ends[1]}};
-}
-
-// All that the program writes until it closes the connection.
-std::string read_all(const fd& from) {
-    std::string text;
-    std::array<char, 4096> part{};
-    for (ssize_t size = 1; (size = ::read(from.raw(), part.data(), part.size())) > 0;) {
-        text.append(part.data(), static_cast<std::size_t>(size));
-    }
-    return text;
-}
-
-exit_report end_of(child& program) {
-    pollfd waiting{program.process(), POLLIN, 0};
-    EXPECT_EQ(::poll(&waiting, 1, -1), 1);
-    const auto end = program.reap();
-    EXPECT_TRUE(end && *end);
-    return end && *end ? **end : exit_report{};
-}
-
-child start(const std::vector<std::string>& argv, const std::vector<std::string>& env, fd to) {
-    auto made = spawn(argv.front(), argv, env, to);
-    EXPECT_TRUE(made) << made.error().message();
-    return made ? std::move(*made) : child{};
-}
-
-child shell(const std::string& script, fd to) {
-    return start({"/bin/sh", "-c", script}, {"PATH=/usr/bin:/bin"}, std::move(to));
-}
 
 class in_directory : public testing::Test {
 protected:
@@ -116,13 +74,17 @@ TEST(spawn, the_connection_is_stdin_and_stdout) {
     EXPECT_EQ(end_of(program), (exit_report{false, 0}));
 }
 
-TEST(spawn, the_program_has_a_blocking_socket) {
+TEST(set_blocking, is_for_all_who_have_the_open_file) {
     auto [ours, theirs] = connection();
-    auto program = shell("grep ^flags /proc/self/fdinfo/0", std::move(theirs));
-    const auto text = read_all(ours);
-    ASSERT_THAT(text, HasSubstr("flags:"));
-    EXPECT_EQ(std::stoul(text.substr(text.find('0')), nullptr, 8) & O_NONBLOCK, 0U) << text;
-    end_of(program);
+    const auto is_blocking = [](const fd& which) {
+        return (::fcntl(which.raw(), F_GETFL) & O_NONBLOCK) == 0;
+    };
+    const fd copy{::dup(theirs.raw())};
+    ASSERT_TRUE(set_blocking(theirs.raw(), true));
+    EXPECT_TRUE(is_blocking(copy));
+    ASSERT_TRUE(set_blocking(theirs.raw(), false));
+    EXPECT_FALSE(is_blocking(copy));
+    EXPECT_EQ(set_blocking(-1, true).error(), std::errc::bad_file_descriptor);
 }
 
 TEST(spawn, the_environment_is_what_was_given_and_no_more) {
@@ -161,10 +123,12 @@ TEST(spawn, blocked_and_ignored_signals_are_as_after_login) {
 
 TEST(spawn, the_errno_of_exec_is_told) {
     auto [ours, theirs] = connection();
-    const std::vector<std::string> argv{"none"};
-    const auto made = spawn("/no/such/program", argv, argv, theirs);
+    const auto made = try_start({"/no/such/program"}, {}, std::move(theirs), {});
     ASSERT_FALSE(made);
-    EXPECT_EQ(made.error(), std::errc::no_such_file_or_directory);
+    EXPECT_EQ(made.error().step, spawn_step::execute);
+    EXPECT_EQ(made.error().why, std::errc::no_such_file_or_directory);
+    EXPECT_EQ(to_text(made.error(), {}), "execute it");
+    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a process was left behind";
 }
 
 TEST(spawn, tells_exit_codes_and_signals) {

@@ -10,9 +10,11 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <list>
+#include <unistd.h>
 #include <unordered_map>
 #include <utility>
 
@@ -143,16 +145,18 @@ void running::start(const os::fd& connection, std::uint64_t from_peer) {
         }
     }
     const auto& how = service_.options;
-    auto made = os::spawn(how.path, how.arguments,
-                          serve::program_environment(how.environment, facts), connection);
+    static_cast<void>(os::set_blocking(connection.raw(), true)); // a socket has no reason to fail
+    auto made =
+        os::spawn(how.path, how.arguments, serve::program_environment(how.environment, facts),
+                  std::array{connection.raw(), connection.raw(), STDERR_FILENO}, {});
     if (made) {
         program_ = std::move(*made);
         watch();
         return;
     }
-    end_.why = error{made.error(), operation::spawn, side::system, {}};
+    end_.why = error{made.error().why, operation::spawn, side::system, {}};
     end_.detail = how.path;
-    if (made.error() == std::errc::no_such_file_or_directory) {
+    if (made.error().why == std::errc::no_such_file_or_directory) {
         end_.detail += ": it has gone, or the interpreter in its first line is missing";
     }
     static_cast<void>(os::set_linger_reset(connection.raw())); // else it is a plain close

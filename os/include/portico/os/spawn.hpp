@@ -6,6 +6,7 @@
 #include "portico/os/fd.hpp"
 #include "portico/os/socket.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,7 +23,12 @@ namespace portico::os {
 // looked for in the directories of `path`, which is separated by ':' and where an empty part is the
 // working directory. A name found nowhere is ENOENT; EACCES when it was found but is not an
 // executable file.
-[[nodiscard]] sys_result<std::string> find_program(std::string_view name, std::string_view path);
+//
+// With a `root`, all that is there as chroot(2) would have it, symbolic links included, and so is
+// the path that is returned; the working directory is "/" then. The errno of openat2(2) when the
+// root itself cannot be looked into, ENOSYS before Linux 5.6 among them.
+[[nodiscard]] sys_result<std::string> find_program(std::string_view name, std::string_view path,
+                                                   const std::string& root = {});
 
 // How a program ended.
 struct exit_report {
@@ -51,18 +57,89 @@ public:
     // Sends a signal. No other process can be hit, for the number is ours until it is reaped.
     // ESRCH after that.
     [[nodiscard]] sys_status kill(int signal) const noexcept;
+    // The same to its whole process group, which it must have to itself: see new_session.
+    [[nodiscard]] sys_status kill_group(int signal) const noexcept;
 
 private:
     pid_t pid_ = -1;
     fd process_;
 };
 
-// Starts the program at `path` (see find_program()) with `connection` as its stdin and stdout, made
-// blocking, and with our stderr. It has no other descriptor from here, no blocked signal, and every
-// signal at its default. The errno of execve(2) is told here. Memory: nothing of this process is
-// copied (vfork(2)). Precondition: `argv` and `env` are not empty.
-[[nodiscard]] sys_result<child> spawn(const std::string& path, std::span<const std::string> argv,
-                                      std::span<const std::string> env, const fd& connection);
+// One limit of setrlimit(2).
+struct resource_limit {
+    int which = 0;          // RLIMIT_NOFILE ...
+    std::uint64_t soft = 0; // RLIM_INFINITY: none
+    std::uint64_t hard = 0;
+
+    friend bool operator==(const resource_limit&, const resource_limit&) = default;
+};
+
+// The number of a resource by its name in the shell's and in limits.conf(5), "nofile"; nullopt when
+// there is none of that name. And the name of a number; empty for one that is unknown.
+[[nodiscard]] std::optional<int> resource_number(std::string_view name) noexcept;
+[[nodiscard]] std::string_view resource_name(int which) noexcept;
+// All the names, in alphabetical order.
+[[nodiscard]] std::span<const std::string_view> resource_names() noexcept;
+
+// What a program is given besides its descriptors, in the order in which it is done. What is unset
+// stays as it is here.
+struct spawn_settings {
+    bool new_session = false; // setsid(2): a process group of its own, and no terminal
+    std::vector<resource_limit> limits{};
+    std::optional<int> nice{};                  // setpriority(2): -20 to 19
+    std::optional<mode_t> mask{};               // umask(2)
+    std::optional<std::vector<gid_t>> groups{}; // setgroups(2): the supplementary ones
+    std::optional<gid_t> group{};               // setresgid(2): real, effective and saved
+    std::string root{};      // chroot(2), and then the working directory is its "/"
+    std::string directory{}; // chdir(2), in `root`
+    // setresuid(2): real, effective and saved. It keeps no ambient capability (capabilities(7)).
+    std::optional<uid_t> user{};
+    // A variable that gets the process id of the program for its value, as LISTEN_PID has to;
+    // empty: none.
+    std::string pid_variable{};
+};
+
+// The steps between clone(2) and the program's first instruction, in order.
+enum class spawn_step : std::uint8_t {
+    start,       // clone(2) itself
+    session,     // setsid(2)
+    descriptors, // dup3(2), close_range(2); `which` is the number in the program
+    limit,       // prlimit(2); `which` is an index into the limits
+    nice,        // setpriority(2)
+    groups,      // setgroups(2)
+    group,       // setresgid(2)
+    root,        // chroot(2)
+    directory,   // chdir(2)
+    user,        // setresuid(2)
+    execute,     // execve(2)
+};
+
+// Why a program was not started.
+struct spawn_failure {
+    spawn_step step = spawn_step::start;
+    std::error_code why;
+    std::size_t which = 0;
+};
+
+// What the step did, for a person: "chroot to /srv/x", "set the limit nofile".
+[[nodiscard]] std::string to_text(const spawn_failure& failed, const spawn_settings& settings);
+
+// How many descriptors a program can be given.
+constexpr std::size_t most_descriptors = 16;
+
+// Starts the program at `path` (see find_program()). `descriptors[i]` becomes its descriptor i, and
+// it has no other one; one may be given several times. No signal is blocked there, and each is at
+// its default. A step that fails is told here, and then nothing has been started.
+//
+// Memory: nothing of this process is copied (CLONE_VM and CLONE_VFORK of clone(2)); this thread
+// waits until the program is executed, others go on. Precondition: `argv` is not empty.
+[[nodiscard]] tl::expected<child, spawn_failure>
+spawn(const std::string& path, std::span<const std::string> argv, std::span<const std::string> env,
+      std::span<const int> descriptors, const spawn_settings& settings);
+
+// Whether reading and writing wait (O_NONBLOCK off). It belongs to the open file, which whoever has
+// a copy of the descriptor shares.
+[[nodiscard]] sys_status set_blocking(int descriptor, bool on) noexcept;
 
 // SO_PEERCRED of a connected UNIX socket.
 struct credentials {
