@@ -45,7 +45,7 @@ void socks_conversation::open() {
     if (opening_) {
         return;
     }
-    timer_.cancel();
+    unset_timer();
     const auto request = *machine_.poll_request();
     note(std::string{to_text(request.command)} + ' ' + request.to.text());
     if (!with_->has_egress) {

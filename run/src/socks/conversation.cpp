@@ -74,11 +74,17 @@ void socks_conversation::start() {
 
 void socks_conversation::set_timer(duration limit, void (socks_conversation::*then)()) {
     timer_.expires_after(limit);
-    timer_.async_wait([self = shared_from_this(), then](error_code cancelled) {
-        if (!cancelled && !self->over_) {
+    const auto at = timer_.expiry();
+    timer_.async_wait([self = shared_from_this(), then, at](error_code cancelled) {
+        // One that has expired already is not cancelled any more.
+        if (!cancelled && !self->over_ && self->timer_.expiry() == at) {
             (self.get()->*then)();
         }
     });
+}
+
+void socks_conversation::unset_timer() {
+    timer_.expires_at(asio::steady_timer::time_point::max());
 }
 
 void socks_conversation::talk() {

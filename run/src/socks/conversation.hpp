@@ -43,6 +43,7 @@ private:
     void check_credentials();
     void await(asio::posix::stream_descriptor::wait_type what);
     void set_timer(duration limit, void (socks_conversation::*then)());
+    void unset_timer();
     void handle_late();
     void turn_away();
     void drain();
