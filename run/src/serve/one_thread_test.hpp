@@ -32,8 +32,9 @@ protected:
     };
 
     // A client whose connection waits to be given to the service.
-    tcp::socket connect(accepted& connection) {
-        tcp::acceptor acceptor{context, tcp::endpoint{asio::ip::address_v4::loopback(), 0}};
+    tcp::socket connect(accepted& connection,
+                        const asio::ip::address& at = asio::ip::address_v4::loopback()) {
+        tcp::acceptor acceptor{context, tcp::endpoint{at, 0}};
         tcp::socket client{context};
         client.connect(acceptor.local_endpoint());
         auto taken = os::accept4(acceptor.native_handle());
@@ -54,9 +55,9 @@ protected:
         starting = false;
     }
 
-    tcp::socket client_of_service() {
+    tcp::socket client_of_service(const asio::ip::address& at = asio::ip::address_v4::loopback()) {
         accepted connection;
-        auto client = connect(connection);
+        auto client = connect(connection, at);
         start(std::move(connection));
         return client;
     }

@@ -52,6 +52,9 @@ void socks_conversation::open() {
         return not_opened(wire::socks5_reply::network_unreachable,
                           {{ENETDOWN, std::system_category()}, operation::connect, side::peer, {}});
     }
+    if (request.command == wire::socks5_command::udp_associate) {
+        return associate(request.to);
+    }
     connect(request.to);
 }
 
@@ -157,7 +160,7 @@ void socks_conversation::join() {
 }
 
 void socks_conversation::handle_egress_gone() {
-    if (opening_ || target_) {
+    if (opening_ || target_ || association_) {
         finish(error{{ENETDOWN, std::system_category()}, operation::connect, side::peer, {}}, true);
     }
 }

@@ -17,11 +17,11 @@ using boost::system::error_code;
 // Of what comes behind a refusal, bytes: somebody who sends more does not listen.
 constexpr std::size_t most_drained = 64 << 10;
 
-wire::socks5_offer offer_of(const socks_options& options) {
+wire::socks5_offer offer_of(const socks_options& options, const accepted& from) {
     wire::socks5_offer made;
     made.no_authentication = !options.users;
     made.password = options.users != nullptr;
-    made.udp = false;
+    made.udp = std::holds_alternative<ip::endpoint>(from.local);
     return made;
 }
 
@@ -52,7 +52,7 @@ std::errc code_of(wire::socks5_refusal why) {
 socks_conversation::socks_conversation(std::shared_ptr<socks_shared> with, accepted from,
                                        std::uint64_t number, stream_service::ended done)
     : with_{std::move(with)}, socket_{std::move(from.socket)}, watch_{with_->executor},
-      timer_{with_->executor}, machine_{offer_of(with_->options)}, done_{std::move(done)},
+      timer_{with_->executor}, machine_{offer_of(with_->options, from)}, done_{std::move(done)},
       began_{os::now()} {
     end_.number = number;
     end_.local = from.local;
@@ -96,7 +96,7 @@ void socks_conversation::talk() {
         } else if (machine_.refusal()) {
             return turn_away();
         } else if (machine_.is_done()) {
-            return join();
+            return association_ ? begin_association() : join();
         } else if (machine_.poll_credentials() != nullptr) {
             check_credentials();
         } else if (machine_.poll_request() != nullptr) {
@@ -264,6 +264,10 @@ void socks_conversation::let_go() {
     release();
     if (std::exchange(opening_, false)) {
         dial_.emit(asio::cancellation_type::total);
+    }
+    if (association_) {
+        count_datagrams();
+        association_->stop();
     }
     with_->talking.erase(where);
 }

@@ -3,6 +3,7 @@
 
 #include "portico/run/service.hpp"
 #include "portico/wire/socks5_server.hpp"
+#include "socks/association.hpp"
 #include "socks/shared.hpp"
 
 #include <boost/asio/cancellation_signal.hpp>
@@ -14,7 +15,7 @@
 namespace portico::run {
 
 //   talking --request--> opening --yes--> answering --told--> joined (the engine's)
-//      |                    | no              |
+//      |                    | no              |        +----> associated --end, idle--> over
 //      +--------------------+--> answering ---+--> lingering --end, time--> over
 //
 // It keeps itself alive by its handlers, and is in socks_shared::talking until it is over or
@@ -62,6 +63,12 @@ private:
     void not_opened(wire::socks5_reply reply, error why);
     void join();
 
+    // ---- associate.cpp ----
+    void associate(const wire::proxy_target& from);
+    void begin_association();
+    void hold();
+    void count_datagrams();
+
     std::shared_ptr<socks_shared> with_;
     os::fd socket_;
     asio::posix::stream_descriptor watch_; // only waits for the descriptor of socket_
@@ -75,6 +82,7 @@ private:
     std::optional<error> why_;        // it was not opened
     std::size_t drained_ = 0;
     os::fd target_;
+    std::shared_ptr<socks_association> association_{};
     asio::cancellation_signal dial_;
     bool opening_ = false;
     bool over_ = false; // or joined

@@ -2,6 +2,7 @@
 
 #include "portico/ip/canonical.hpp"
 #include "portico/run/egress_watch.hpp"
+#include "portico/wire/socks5_datagram.hpp"
 #include "socks/conversation.hpp"
 #include "socks/own_addresses.hpp"
 
@@ -109,7 +110,8 @@ void server::handle_egress(socks_shared& shared, bool is_there, const std::strin
 
 socks_shared::socks_shared(asio::any_io_executor ex, socks_options how)
     : executor{std::move(ex)}, options{std::move(how)}, allowed{options.rules},
-      engine{std::make_shared<nested_engine>(executor, options.settings, nullptr)} {}
+      engine{std::make_shared<nested_engine>(executor, options.settings, nullptr)},
+      buffer(wire::max_socks5_datagram_head + (std::size_t{1} << 16)) {}
 
 std::optional<admit::destination_refusal>
 socks_shared::refuse(const std::optional<std::string>& name, const ip::endpoint& to,

@@ -30,6 +30,7 @@ struct socks_shared {
     std::shared_ptr<nested_engine> engine;
     std::list<std::shared_ptr<socks_conversation>> talking; // not yet joined
     bool has_egress = true;
+    std::vector<std::byte> buffer; // one datagram at a time, with room for a header in front of it
 
 private:
     [[nodiscard]] std::optional<admit::destination_refusal>
