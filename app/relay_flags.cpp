@@ -25,10 +25,9 @@ void add_relay_flags(CLI::App& verb, relay_flags& flags) {
         ->check(CLI::IsMember({"round-robin", "least-connections", "hash"}));
     add_duration(verb, "--check-every", flags.check_every,
                  "--to: connect to each target so often, to know whether it is there");
-    add_duration(
-        verb, "--idle-limit", flags.idle_limit,
-        "--to, --socks: reset connections on which nothing was sent for so long; with --udp: "
-        "forget the client, default 2m");
+    add_duration(verb, "--idle-limit", flags.idle_limit,
+                 "--to, --socks: reset connections on which nothing was sent for so long; of UDP: "
+                 "forget the client, default 2m");
     add_duration(verb, "--half-closed-limit", flags.half_closed_limit,
                  "--to, --socks: the same, after one side has sent its end");
     verb.add_option("--threads", flags.threads,

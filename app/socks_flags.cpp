@@ -97,7 +97,8 @@ std::string_view socks_flags::given() const noexcept {
 
 void add_socks_flags(CLI::App& verb, socks_flags& flags) {
     verb.add_flag("--socks", flags.is_asked,
-                  "connect where clients say, by SOCKS 5; see --allow-to for where they may");
+                  "connect, or send datagrams, where clients say, by SOCKS 5; see --allow-to for "
+                  "where they may");
     verb.add_option("--socks-users", flags.users,
                     "--socks: only for the users in this file, of lines user:password")
         ->type_name("FILE");
@@ -118,6 +119,7 @@ or_setting_error<socks_choice> read_socks_flags(const socks_flags& flags,
         return tl::unexpected{settings.error()};
     }
     made.options.connect_timeout = settings->connect_timeout;
+    made.options.association_idle = common.idle_limit.value_or(made.options.association_idle);
     made.options.settings = *std::move(settings);
     for (const auto& [texts, what] : {std::pair{&flags.allow_to, admit::ruling::allow},
                                       std::pair{&flags.deny_to, admit::ruling::deny}}) {

@@ -9,8 +9,9 @@
 namespace portico::app {
 namespace {
 
-// A client, its target, and now and then a further attempt or a question for a name.
-constexpr std::size_t descriptors_each = 3;
+// A client, its target, and now and then a further attempt or a question for a name; or a client
+// and the three sockets of its association.
+constexpr std::size_t descriptors_each = 4;
 
 template <class Reason, std::size_t Count>
 fields by_reason(std::string_view what, const std::array<std::uint64_t, Count>& counts) {
@@ -70,6 +71,10 @@ void socks_run::log_counters() {
     if (now.not_allowed != told_.not_allowed) {
         log_.write(severity::warning, "destinations were not allowed",
                    by_reason<admit::destination_refusal>("not_allowed.", now.not_allowed));
+    }
+    if (now.dropped != told_.dropped) {
+        log_.write(severity::warning, "datagrams were dropped",
+                   by_reason<run::socks_drop>("dropped.", now.dropped));
     }
     told_ = now;
 }
