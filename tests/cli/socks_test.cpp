@@ -93,7 +93,7 @@ TEST_F(socks_command, clients_of_all_kinds_connect_by_both_families_to_both) {
                       HasSubstr("CONNECT localhost:" + port + "; connected to ")));
 }
 
-TEST_F(socks_command, nc_and_ncat_and_socat_connect) {
+TEST_F(socks_command, nc_and_ncat_and_curl_connect) {
     listening target{{":0", "--hello", "-q"}};
     listening server{{":0", "--socks", "--allow-to", everything_here}};
     const auto expect_greeting = [&](const std::string& program, const std::string& arguments) {
@@ -106,6 +106,12 @@ TEST_F(socks_command, nc_and_ncat_and_socat_connect) {
     expect_greeting("nc.openbsd", "-X 5 -x " + at + " ::1 " + target.port());
     expect_greeting("nc.openbsd", "-X 5 -x " + at + " localhost " + target.port());
     expect_greeting("ncat", "--proxy-type socks5 --proxy " + at + " 127.0.0.1 " + target.port());
+    expect_greeting("ncat", "--proxy-type socks5 --proxy-dns remote --proxy " + at + " localhost " +
+                                target.port());
+    for (const auto* how : {"--socks5 ", "--socks5-hostname "}) {
+        expect_greeting("curl", "-sS --http0.9 -m 50 " + (how + at) +
+                                    " http://localhost:" + target.port() + '/');
+    }
 }
 
 TEST_F(socks_command, what_comes_behind_the_request_and_each_end_goes_on) {
@@ -290,7 +296,7 @@ TEST_F(destinations, a_client_is_told_why_it_cannot_be_reached) {
     EXPECT_EQ(told("192.0.2.2", "9"), "(5)\n");       // refused
     EXPECT_EQ(told("outside.example", "9"), "(5)\n"); // each of them
     EXPECT_EQ(told("198.51.100.1", "9"), "(3)\n");    // no route
-    const testkit::dns_server names{{}}; // knows none
+    const testkit::dns_server names{{}};              // knows none
     testkit::replace_file("/etc/resolv.conf", "nameserver 127.0.0.1\n");
     EXPECT_EQ(told("nowhere.example", "9"), "(4)\n"); // no such name
     const testkit::packet_drop hole{"tcp sport 99"};
@@ -356,6 +362,16 @@ TEST_F(users, only_those_with_their_passwords_come_in) {
     for (const auto* each : {"", "ann:@", "ann:wrong@", "eve:sesame@", "bob:hush@"}) {
         const auto got = as(each);
         EXPECT_EQ(got.status, 97) << each << got.output;
+    }
+    if (testkit::find_program("ncat")) {
+        const auto with = [&](const std::string& who) {
+            return run_command("ncat --proxy-type socks5 --proxy-auth " + who +
+                               " --proxy 127.0.0.1:" + server.port() + " 127.0.0.1 " +
+                               target.port() + " </dev/null")
+                .output;
+        };
+        EXPECT_THAT(with("ann:sesame"), HasSubstr(greeting));
+        EXPECT_THAT(with("ann:wrong"), Not(HasSubstr(greeting)));
     }
     EXPECT_EQ(answers(server, {"\5\1\0"s}).text, "\5\xff");
     EXPECT_TRUE(server->wait_for_err("clients were refused.* refused.no_acceptable_method="));
@@ -516,7 +532,8 @@ TEST_F(socks_command, options_that_do_not_fit_are_explained) {
     EXPECT_THAT(wrong("--socks --echo"), HasSubstr("one service at a time"));
     EXPECT_THAT(wrong("--echo --allow-to '*:*'"), HasSubstr("it goes with --socks"));
     EXPECT_THAT(wrong("--echo --socks-users x"), HasSubstr("it goes with --socks"));
-    EXPECT_THAT(wrong("--socks --proxy-in 10.0.0.0/8"), HasSubstr("--proxy-in: it is about a relay"));
+    EXPECT_THAT(wrong("--socks --proxy-in 10.0.0.0/8"),
+                HasSubstr("--proxy-in: it is about a relay"));
     EXPECT_THAT(wrong("--socks --status unix:/tmp/x"), HasSubstr("--status: it is about a relay"));
     EXPECT_THAT(wrong("--socks --allow-to 10.0.0.0/8"), HasSubstr("--allow-to: '10.0.0.0/8'"));
     EXPECT_THAT(wrong("--socks --deny-to 10.0.0.1/8:80"), HasSubstr("--deny-to: '10.0.0.1/8:80'"));
