@@ -51,7 +51,7 @@ void listen_run::handle_start(run::listen_outcome outcome) {
     }
     log_remarks(log_, outcome.report, wishes_);
     const auto status = choice_.status;
-    service_ = std::make_unique<service_run>(context_, log_, std::move(choice_),
+    service_ = std::make_shared<service_run>(context_, log_, std::move(choice_),
                                              std::move(outcome.sockets), wishes_,
                                              [this] { context_.stop(); });
     if (status) {

@@ -47,7 +47,7 @@ private:
     asio::signal_set signals_{context_};
     asio::steady_timer every_second_{context_};
     std::vector<plan::wish> wishes_;
-    std::unique_ptr<service_run> service_;
+    std::shared_ptr<service_run> service_;
     std::unique_ptr<status_socket> status_;
     bool ending_ = false;
     int exit_code_ = 0;

@@ -87,6 +87,15 @@ void service_run::handle_prepared() {
     }
 }
 
+// A service that is given up meanwhile is not told.
+std::function<void()> service_run::once_prepared() {
+    return [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) {
+            self->handle_prepared();
+        }
+    };
+}
+
 // Half of the descriptors are left to connections, if there may be some.
 maybe service_run::prepare_datagram_relay() {
     ++preparing_;
@@ -94,7 +103,7 @@ maybe service_run::prepare_datagram_relay() {
     datagram_relay_ =
         std::make_unique<datagram_relay_run>(context_, log_, *choice_.relay, choice_.associations,
                                              kept, choice_.door, [this] { end_if_idle(); });
-    const auto begun = datagram_relay_->prepare([this] { handle_prepared(); });
+    const auto begun = datagram_relay_->prepare(once_prepared());
     if (!begun) {
         return tl::unexpected{service_failure{{"to", begun.error()}, side::caller}};
     }
@@ -107,7 +116,7 @@ maybe service_run::prepare_relay() {
         relay_is_over_ = true;
         end_if_idle();
     });
-    const auto begun = relay_->prepare([this] { handle_prepared(); });
+    const auto begun = relay_->prepare(once_prepared());
     if (!begun) {
         return tl::unexpected{service_failure{{"to", begun.error()}, side::caller}};
     }
@@ -199,7 +208,12 @@ void service_run::accept_next() {
         return;
     }
     accepting_ = true;
-    listener_->async_accept([this](result<run::accepted> got) { handle_accepted(std::move(got)); });
+    // The last one comes back when the listener is closed, perhaps after the end of the service.
+    listener_->async_accept([weak = weak_from_this()](result<run::accepted> got) {
+        if (const auto self = weak.lock()) {
+            self->handle_accepted(std::move(got));
+        }
+    });
 }
 
 void service_run::handle_accepted(result<run::accepted> got) {
@@ -322,7 +336,15 @@ void service_run::stop_datagrams() {
     }
 }
 
-void service_run::drain(std::span<const run::bound_socket> successors) {
+std::vector<kept_socket> service_run::open_sockets() const {
+    std::vector<kept_socket> all;
+    for (const auto& each : listener_->sockets()) {
+        all.push_back({each.over, each.at, each.file});
+    }
+    return all;
+}
+
+void service_run::drain(std::vector<kept_socket> successors) {
     if (std::exchange(ending_, true)) {
         return;
     }

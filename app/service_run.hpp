@@ -21,6 +21,13 @@
 
 namespace portico::app {
 
+// A socket that goes on without us.
+struct kept_socket {
+    ip::transport over = ip::transport::tcp;
+    ip::any_endpoint at;
+    std::optional<os::file_identity> file{};
+};
+
 struct service_failure {
     setting_error what;
     side who = side::system;
@@ -29,10 +36,10 @@ struct service_failure {
 //   made --prepare()--> ready --start()--> serving --drain()--> ending --> over
 //
 // Threads: all calls on the thread of `context`.
-class service_run {
+class service_run : public std::enable_shared_from_this<service_run> {
 public:
     // `over` is called once, perhaps within drain() or stop_now(), when its last connection has
-    // ended after one of them.
+    // ended after one of them. Made by std::make_shared.
     service_run(boost::asio::io_context& context, const event_log& log, service_choice choice,
                 std::unique_ptr<run::listener> sockets, std::vector<plan::wish> wishes,
                 std::function<void()> over);
@@ -46,7 +53,7 @@ public:
 
     // No more clients but those that are on their way in; who is there may stay. `successors`:
     // sockets that somebody goes on with, and where nobody is kept out.
-    void drain(std::span<const run::bound_socket> successors = {});
+    void drain(std::vector<kept_socket> successors = {});
     // Every connection is reset.
     void stop_now();
 
@@ -57,6 +64,7 @@ public:
     // For whoever asks how a relay is doing.
     void read(relay_figures& to) const;
     [[nodiscard]] const run::listener& sockets() const noexcept { return *listener_; }
+    [[nodiscard]] std::vector<kept_socket> open_sockets() const;
 
     // Logs what has changed since the last time.
     void log_counters();
@@ -65,6 +73,7 @@ private:
     [[nodiscard]] tl::expected<void, service_failure> prepare_relay();
     [[nodiscard]] tl::expected<void, service_failure> prepare_datagram_relay();
     [[nodiscard]] tl::expected<void, service_failure> prepare_socks();
+    [[nodiscard]] std::function<void()> once_prepared();
     void handle_prepared();
     [[nodiscard]] tl::expected<void, service_failure> start_streams();
     [[nodiscard]] tl::expected<void, service_failure> start_datagrams();

@@ -19,5 +19,6 @@ void add_addrs(CLI::App& command, invocation& call);
 void add_dial(CLI::App& command, invocation& call);
 void add_listen(CLI::App& command, invocation& call);
 void add_plan(CLI::App& command, invocation& call);
+void add_serve(CLI::App& command, invocation& call);
 
 } // namespace portico::app

@@ -926,7 +926,7 @@ TEST(listen_inherited, a_descriptor_by_number_is_taken_over) {
         const int number = std::move(given).release();
         service made{{on("fd:" + std::to_string(number))}};
         ASSERT_TRUE(made.started()) << made.report().text();
-        EXPECT_EQ(made.sockets().sockets()[0].descriptor.raw(), number);
+        EXPECT_EQ(made.sockets().sockets()[0].inherited, number);
         EXPECT_EQ(made.endpoints()[0], at(v4, port));
         expect_reachable(made, v4, port, transport::tcp);
     });

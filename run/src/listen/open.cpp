@@ -252,7 +252,8 @@ trial opening::go_on_with(std::size_t planned) {
     return now;
 }
 
-// A descriptor that was handed to us already has its options but those of ours.
+// A descriptor that was handed to us already has its options but those of ours. It stays open under
+// its number: a later start may ask for it again.
 void opening::inherit(std::size_t planned) {
     const auto& what = made_.sockets[planned];
     trial now;
@@ -265,7 +266,14 @@ void opening::inherit(std::size_t planned) {
         keep(std::move(now));
         return;
     }
-    now.socket = os::fd{*what.inherited};
+    os::fd given{*what.inherited};
+    auto copy = os::dup(given);
+    static_cast<void>(std::move(given).release());
+    if (!copy) {
+        now.fail(copy.error(), operation::inspect);
+        return keep(std::move(now));
+    }
+    now.socket = *std::move(copy);
     now.inherited = what.inherited;
     if (const auto ready = os::make_ours(now.socket); !ready) {
         now.fail(ready.error(), operation::set_option);

@@ -1,0 +1,161 @@
+#include "serve_run.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <new>
+#include <utility>
+
+namespace portico::app {
+
+using boost::system::error_code;
+
+int serve_run::run() {
+    for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
+        signals_.add(each);
+    }
+    // Who started us may have ignored it, and then nobody could tell how a program ended.
+    std::signal(SIGCHLD, SIG_DFL);
+    wait_for_signal();
+    begin(std::move(first_));
+    for (;;) {
+        try {
+            context_.run();
+            return exit_code_;
+        } catch (const std::bad_alloc&) { // what was going on is lost, and the services go on
+            log_.write(severity::error, "out of memory", {});
+        }
+    }
+}
+
+os::sys_result<std::vector<run::held_socket>> serve_run::shared_sockets() const {
+    std::vector<run::held_socket> all;
+    for (const auto& each : services_) {
+        auto some = each.run->sockets().share(each.config.wishes);
+        if (!some) {
+            return tl::unexpected{some.error()};
+        }
+        std::move(some->begin(), some->end(), std::back_inserter(all));
+    }
+    return all;
+}
+
+void serve_run::reload() {
+    if (coming_) {
+        again_ = true;
+        return;
+    }
+    auto read = read_config(path_);
+    if (read) {
+        return begin(*std::move(read));
+    }
+    for (const auto& each : read.error()) {
+        fields what{{"config.file", each.where.file},
+                    {"config.line", std::uint64_t{each.where.at.line}},
+                    {"config.column", std::uint64_t{each.where.at.column}},
+                    {"detail", each.text}};
+        if (!each.hint.empty()) {
+            what.push_back({"hint", each.hint});
+        }
+        log_.write(severity::error, "wrong in the configuration", what);
+    }
+    log_.write(severity::error, "not reloaded: everything goes on as it was",
+               {{"errors", std::uint64_t{read.error().size()}}});
+}
+
+// ---- signals ----
+
+void serve_run::wait_for_signal() {
+    signals_.async_wait([this](error_code wrong, int number) {
+        if (!wrong) {
+            handle_signal(number);
+            wait_for_signal();
+        }
+    });
+}
+
+void serve_run::handle_signal(int number) {
+    if (number == SIGHUP) {
+        if (!ending_) {
+            reload();
+        }
+    } else if (number == SIGTERM && !ending_) {
+        drain();
+    } else {
+        stop_now(number == SIGTERM ? "TERM" : "INT");
+    }
+}
+
+void serve_run::add_counts(fields& to) const {
+    std::uint64_t connections = 0;
+    for (const auto& each : services_) {
+        connections += each.run->connections();
+    }
+    for (const auto& each : leaving_) {
+        connections += each->connections();
+    }
+    to.push_back({"services", std::uint64_t{services_.size()}});
+    to.push_back({"connections", connections});
+}
+
+void serve_run::drain() {
+    ending_ = true;
+    fields what{{"signal", std::string{"TERM"}}};
+    add_counts(what);
+    if (coming_) {
+        give_up_transition();
+    }
+    for (auto& each : std::exchange(services_, {})) {
+        leaving_.push_back(each.run);
+        each.run->drain();
+    }
+    log_.write(severity::info, "stopping when the last connection has ended", what);
+    sweep_soon();
+}
+
+void serve_run::stop_now(std::string_view signal) {
+    fields what{{"signal", std::string{signal}}};
+    add_counts(what);
+    log_.write(severity::info, "stopping at once", what);
+    ending_ = true;
+    if (coming_) {
+        give_up_transition();
+    }
+    for (auto& each : std::exchange(services_, {})) {
+        leaving_.push_back(each.run);
+    }
+    for (const auto& each : std::vector{leaving_}) {
+        each->stop_now();
+    }
+    sweep_soon();
+}
+
+// Not at once: who tells that he is over is still on the stack.
+void serve_run::sweep_soon() {
+    boost::asio::post(context_, [this] { sweep(); });
+}
+
+void serve_run::sweep() {
+    std::erase_if(leaving_, [](const auto& each) { return each->is_over(); });
+    if (ending_ && leaving_.empty()) {
+        context_.stop();
+    }
+}
+
+// ---- counters ----
+
+void serve_run::watch_counters() {
+    every_second_.expires_after(std::chrono::seconds{1});
+    every_second_.async_wait([this](error_code wrong) {
+        if (wrong || ending_) {
+            return;
+        }
+        for (const auto& each : services_) {
+            each.run->log_counters();
+        }
+        watch_counters();
+    });
+}
+
+} // namespace portico::app

@@ -1,0 +1,95 @@
+// `portico serve`: many services in one process, from the file to the end of the last connection.
+#pragma once
+
+#include "config/config.hpp"
+#include "log.hpp"
+#include "service_run.hpp"
+
+#include "portico/run/listen.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace portico::app {
+
+// One service of the host. It is shared with handlers that may come after its end.
+struct hosted_service {
+    service_config config;
+    std::shared_ptr<service_run> run;
+};
+
+// A start, or a reload, on its way.
+struct transition {
+    serve_config next;
+    std::vector<plan::wish> wishes;      // of all services
+    std::vector<std::size_t> of_service; // for each wish the index of its service
+    std::vector<hosted_service> made;    // in the order of `next.services`
+    std::vector<std::string> goes_on;    // names of those that are as they were
+    std::size_t preparing = 0;
+};
+
+//            +--HUP: read, plan, open what is new, prepare --all is there--> swap --+
+//            v                                            `--no--> as it was        |
+//   start--> serving <--------------------------------------------------------------+
+//            `--TERM--> draining --last connection--> over
+//
+// Threads: one.
+class serve_run {
+public:
+    serve_run(std::string path, const serve_config& first, const log_settings& logging)
+        : path_{std::move(path)}, log_{logging}, first_{first} {}
+
+    // Returns the exit code.
+    int run();
+
+private:
+    // ---- start and reload: serve_transition.cpp ----
+    void begin(serve_config next);
+    void handle_opened(run::listen_outcome outcome);
+    [[nodiscard]] std::string shared_by(const plan::plan& made) const;
+    void spread(std::vector<run::bound_socket> sockets);
+    void prepare();
+    void handle_prepared();
+    [[nodiscard]] bool goes_on(const hosted_service& which) const;
+    void swap();
+    void tell_done(const std::vector<hosted_service>& before);
+    void fail(const std::string& why, side who);
+    void fail(const diagnostic& why, side who);
+    void give_up_transition();
+    void finish();
+
+    // ---- running: serve_run.cpp ----
+    void reload();
+    void wait_for_signal();
+    void handle_signal(int number);
+    void drain();
+    void stop_now(std::string_view signal);
+    void sweep_soon();
+    void sweep();
+    void watch_counters();
+    void add_counts(fields& to) const;
+    [[nodiscard]] os::sys_result<std::vector<run::held_socket>> shared_sockets() const;
+
+    std::string path_;
+    event_log log_;
+    serve_config first_;
+    boost::asio::io_context context_{1};
+    boost::asio::signal_set signals_{context_};
+    boost::asio::steady_timer every_second_{context_};
+    std::vector<hosted_service> services_;
+    std::vector<std::shared_ptr<service_run>> leaving_; // until their last connection
+    std::unique_ptr<transition> coming_;
+    std::uint64_t reloads_ = 0;
+    bool is_starting_ = true;
+    bool again_ = false; // HUP came during a transition
+    bool ending_ = false;
+    int exit_code_ = 0;
+};
+
+} // namespace portico::app

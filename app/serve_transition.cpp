@@ -1,0 +1,255 @@
+// From one configuration to the next: all that is new is there before anything that runs is
+// touched.
+
+#include "listen_log.hpp"
+#include "serve_run.hpp"
+
+#include "portico/os/clock.hpp"
+
+#include <algorithm>
+#include <iostream>
+#include <iterator>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+std::string in_service(const service_config& which) {
+    return "service " + which.name;
+}
+
+std::vector<kept_socket> sockets_of(const std::vector<hosted_service>& all) {
+    std::vector<kept_socket> made;
+    for (const auto& each : all) {
+        auto some = each.run->open_sockets();
+        std::move(some.begin(), some.end(), std::back_inserter(made));
+    }
+    return made;
+}
+
+std::vector<os::file_identity> files_of(const std::vector<kept_socket>& which) {
+    std::vector<os::file_identity> made;
+    for (const auto& each : which) {
+        if (each.file) {
+            made.push_back(*each.file);
+        }
+    }
+    return made;
+}
+
+bool same_sockets(const std::vector<kept_socket>& left, const std::vector<kept_socket>& right) {
+    return left.size() == right.size() &&
+           std::all_of(left.begin(), left.end(), [&](const kept_socket& one) {
+               return std::any_of(right.begin(), right.end(), [&](const kept_socket& other) {
+                   return one.over == other.over && one.at == other.at && one.file == other.file;
+               });
+           });
+}
+
+} // namespace
+
+void serve_run::begin(serve_config next) {
+    coming_ = std::make_unique<transition>();
+    auto& now = *coming_;
+    now.next = std::move(next);
+    for (std::size_t i = 0; i < now.next.services.size(); ++i) {
+        for (const auto& each : now.next.services[i].wishes) {
+            now.wishes.push_back(each);
+            now.of_service.push_back(i);
+        }
+    }
+    auto held = shared_sockets();
+    if (!held) {
+        return fail("its sockets cannot be shared: " + held.error().message(), side::system);
+    }
+    const auto limit = now.next.timeout.value_or(std::chrono::seconds{10});
+    run::async_listen(context_.get_executor(), now.wishes, *std::move(held),
+                      deadline::after(os::now(), limit),
+                      [this](run::listen_outcome outcome) { handle_opened(std::move(outcome)); });
+}
+
+void serve_run::handle_opened(run::listen_outcome outcome) {
+    if (ending_) {
+        if (outcome.sockets) {
+            outcome.sockets->close(files_of(sockets_of(services_)));
+        }
+        return;
+    }
+    if (outcome.report.why) {
+        return fail(outcome.report.text(), outcome.report.why->who);
+    }
+    log_remarks(log_, outcome.report, coming_->wishes);
+    const auto text = outcome.report.text();
+    const auto shared = shared_by(outcome.report.made);
+    if (!shared.empty()) {
+        outcome.sockets->close(files_of(sockets_of(services_)));
+        return fail(shared, side::caller);
+    }
+    spread(std::move(*outcome.sockets).release());
+    for (const auto& each : coming_->made) {
+        if (each.run->open_sockets().empty()) {
+            return fail(in_service(each.config) + ": none of its sockets could be opened\n" + text,
+                        side::system);
+        }
+    }
+    prepare();
+}
+
+// Two services cannot have one socket; empty: none have.
+std::string serve_run::shared_by(const plan::plan& made) const {
+    const auto& now = *coming_;
+    for (const auto& each : made.sockets) {
+        for (const auto other : each.also_for) {
+            const auto& one = now.next.services[now.of_service[each.wish]];
+            const auto& two = now.next.services[now.of_service[other]];
+            if (one.name != two.name) {
+                return in_service(two) + ": " + now.wishes[other].where.text + ": " +
+                       in_service(one) + " listens at " + ip::to_text(each.at) +
+                       " already; give one of them another address or port";
+            }
+        }
+    }
+    return {};
+}
+
+// Each service gets a listener of its own.
+void serve_run::spread(std::vector<run::bound_socket> sockets) {
+    auto& now = *coming_;
+    std::vector<std::size_t> first_wish;
+    std::size_t next_wish = 0;
+    for (const auto& each : now.next.services) {
+        first_wish.push_back(std::exchange(next_wish, next_wish + each.wishes.size()));
+    }
+    std::vector<std::vector<run::bound_socket>> parts(now.next.services.size());
+    for (auto& each : sockets) {
+        const auto service = now.of_service[each.wish];
+        each.wish -= first_wish[service];
+        parts[service].push_back(std::move(each));
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        auto& config = now.next.services[i];
+        auto listener =
+            std::make_unique<run::listener>(context_.get_executor(), std::move(parts[i]));
+        const event_log log{log_, {{"service", config.name}}};
+        now.made.push_back({config, std::make_shared<service_run>(
+                                        context_, log, config.choice, std::move(listener),
+                                        config.wishes, [this] { sweep_soon(); })});
+    }
+}
+
+// What was asked for in the same words, and has the same sockets, goes on as it is.
+void serve_run::prepare() {
+    auto& now = *coming_;
+    now.preparing = 1;
+    for (std::size_t i = 0; i < now.made.size(); ++i) {
+        auto& each = now.made[i];
+        const auto before =
+            std::find_if(services_.begin(), services_.end(), [&](const hosted_service& old) {
+                return old.config.name == each.config.name && old.config.text == each.config.text &&
+                       same_sockets(old.run->open_sockets(), each.run->open_sockets());
+            });
+        if (before != services_.end()) {
+            each.run->drain(before->run->open_sockets()); // it has only second descriptors
+            each.run = before->run;
+            now.goes_on.push_back(before->config.name);
+            continue;
+        }
+        ++now.preparing;
+        if (const auto done = each.run->prepare([this] { handle_prepared(); }); !done) {
+            return fail(each.config.locate(done.error().what), done.error().who);
+        }
+    }
+    handle_prepared();
+}
+
+void serve_run::handle_prepared() {
+    if (coming_ && !ending_ && --coming_->preparing == 0) {
+        swap();
+    }
+}
+
+bool serve_run::goes_on(const hosted_service& which) const {
+    const auto& names = coming_->goes_on;
+    return std::find(names.begin(), names.end(), which.config.name) != names.end();
+}
+
+// From here on both serve, until the old ones have let go.
+void serve_run::swap() {
+    auto& now = *coming_;
+    for (const auto& each : now.made) {
+        if (goes_on(each)) {
+            continue;
+        }
+        if (const auto done = each.run->start(); !done) {
+            return fail(each.config.locate(done.error().what), done.error().who);
+        }
+    }
+    const auto successors = sockets_of(now.made);
+    for (const auto& each : services_) {
+        if (!goes_on(each)) {
+            leaving_.push_back(each.run);
+            each.run->drain(successors);
+        }
+    }
+    const auto before = std::exchange(services_, std::move(now.made));
+    tell_done(before);
+    coming_.reset();
+    finish();
+}
+
+void serve_run::tell_done(const std::vector<hosted_service>& before) {
+    if (std::exchange(is_starting_, false)) {
+        std::string lines;
+        for (const auto& each : services_) {
+            lines += listening_lines(each.run->sockets());
+        }
+        print_out(lines);
+        watch_counters();
+        return;
+    }
+    const auto unchanged = coming_->goes_on.size();
+    print_out("reloaded " + std::to_string(++reloads_) + '\n');
+    log_.write(severity::info, "reloaded",
+               {{"reloads", reloads_},
+                {"services.unchanged", std::uint64_t{unchanged}},
+                {"services.started", std::uint64_t{services_.size() - unchanged}},
+                {"services.stopped", std::uint64_t{before.size() - unchanged}}});
+}
+
+void serve_run::fail(const diagnostic& why, side who) {
+    auto text = to_text(std::vector<diagnostic>{why});
+    text.pop_back();
+    fail(text, who);
+}
+
+// What was made for nothing goes; of what runs nothing has changed.
+void serve_run::fail(const std::string& why, side who) {
+    if (is_starting_) {
+        std::cerr << "portico: serve: " << why << (why.ends_with('\n') ? "" : "\n");
+        exit_code_ = exit_code(who);
+        return context_.stop();
+    }
+    log_.write(severity::error, "not reloaded: everything goes on as it was",
+               {{"detail", why.ends_with('\n') ? why.substr(0, why.size() - 1) : why}});
+    give_up_transition();
+    finish();
+}
+
+void serve_run::give_up_transition() {
+    const auto stay = sockets_of(services_);
+    for (const auto& each : coming_->made) {
+        if (!goes_on(each)) {
+            leaving_.push_back(each.run);
+            each.run->drain(stay);
+        }
+    }
+    coming_.reset();
+}
+
+void serve_run::finish() {
+    if (std::exchange(again_, false) && !ending_) {
+        reload();
+    }
+}
+
+} // namespace portico::app

@@ -1,0 +1,72 @@
+// portico serve FILE: many services in one process, each on every address.
+
+#include "config/config.hpp"
+#include "duration.hpp"
+#include "serve_check.hpp"
+#include "serve_run.hpp"
+#include "verb.hpp"
+
+#include <iostream>
+#include <memory>
+
+namespace portico::app {
+namespace {
+
+struct serve_options {
+    std::string file;
+    std::string next; // --diff
+    bool check = false;
+};
+
+tl::expected<serve_config, int> read(const std::string& file) {
+    auto config = read_config(file);
+    if (!config) {
+        std::cerr << "portico: serve: the configuration is wrong:\n" << to_text(config.error());
+        return tl::unexpected{exit_code(side::caller)};
+    }
+    config->log.journald = stderr_is_journald();
+    return *std::move(config);
+}
+
+int run_serve(const serve_options& asked) {
+    auto config = read(asked.file);
+    if (!config) {
+        return config.error();
+    }
+    if (asked.check) {
+        return check_config(*config);
+    }
+    if (!asked.next.empty()) {
+        const auto next = read(asked.next);
+        return next ? print_difference(*config, *next) : next.error();
+    }
+    const auto logging = config->log;
+    return serve_run{asked.file, *std::move(config), logging}.run();
+}
+
+} // namespace
+
+void add_serve(CLI::App& command, invocation& call) {
+    auto* verb = command.add_subcommand("serve", "many services, as a file says");
+    const auto asked = std::make_shared<serve_options>();
+    verb->add_option("FILE", asked->file, "what to serve, see portico.toml(5)")->required();
+    auto* check = verb->add_flag("--check", asked->check,
+                                 "say what is wrong with the file, or which sockets and services "
+                                 "it makes; start nothing");
+    verb->add_option("--diff", asked->next,
+                     "say what a reload with this file would open, keep and close; start nothing")
+        ->type_name("FILE")
+        ->excludes(check);
+    verb->footer(
+        "signals:\n"
+        "  HUP    read the file again; what has not changed goes on, and an error changes\n"
+        "         nothing\n"
+        "  TERM   take no more connections, end with the last one (exit code 0)\n"
+        "  INT, or TERM again   end at once, connections are reset (exit code 0)\n"
+        "\n"
+        "example:\n"
+        "  portico serve /etc/portico.toml --check");
+    verb->callback([asked, &call] { call.exit_code = run_serve(*asked); });
+}
+
+} // namespace portico::app

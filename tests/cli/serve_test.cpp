@@ -1,0 +1,366 @@
+// `portico serve`: many services from one file, and reloads that nobody notices.
+
+#include "listening.hpp"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <fstream>
+#include <poll.h>
+#include <sys/stat.h>
+#include <thread>
+
+namespace portico {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+struct finished {
+    int status = 0;
+    std::string out;
+    std::string err;
+};
+
+finished finish(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {command, "serve"});
+    process program{std::move(arguments)};
+    finished made;
+    made.status = program.wait();
+    made.out = program.out();
+    made.err = program.err();
+    return made;
+}
+
+class serve_command : public command_test {
+protected:
+    void SetUp() override {
+        command_test::SetUp();
+        if (!IsSkipped()) {
+            config_ = file("portico.toml");
+        }
+    }
+
+    void write(const std::string& text) { write(config_, text); }
+    static void write(const std::string& name, const std::string& text) {
+        // Not in place: a reload may read it at any time.
+        std::ofstream{name + ".new"} << text;
+        std::filesystem::rename(name + ".new", name);
+    }
+    [[nodiscard]] process serve(const testkit::process_options& how = {}) const {
+        return process{{command, "serve", config_}, how};
+    }
+    // After `number` reloads of its life.
+    static testing::AssertionResult reload(process& server, int number) {
+        server.signal(SIGHUP);
+        const auto done = server.wait_for_out("reloaded " + std::to_string(number) + "\n");
+        return done ? testing::AssertionSuccess() : testing::AssertionFailure() << server.err();
+    }
+    static ip::any_endpoint at(const std::string& text) { return ip::parse_endpoint(text).value(); }
+    static std::string echoed(const ip::any_endpoint& where, const std::string& text) {
+        return ask(connect_to(where), text);
+    }
+
+    std::string config_;
+};
+
+TEST_F(serve_command, serves_every_kind_of_service_over_both_families) {
+    write(R"([service.echo]
+listen = ":7001"
+builtin = "echo"
+
+[service.relay]
+listen = ":7002"
+to = "localhost:7001"
+
+[service.shout]
+listen = "unix:)" +
+          file("shout") + R"("
+program = ["tr", "a-z", "A-Z"]
+
+[service.time]
+listen = ":7003"
+udp = true
+builtin = "daytime"
+
+[service.proxy]
+listen = "localhost:7004"
+socks = true
+)");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7004")) << server.err();
+    for (const std::string host : {"127.0.0.1", "[::1]"}) {
+        EXPECT_EQ(echoed(at(host + ":7001"), "hi"), "hi");
+        EXPECT_EQ(echoed(at(host + ":7002"), "hi"), "hi");
+        const auto asking = connect_to(at(host + ":7003"), ip::transport::udp);
+        EXPECT_THAT(ask(asking, "?"), HasSubstr("20"));
+        EXPECT_EQ(ask(connect_to(at(host + ":7004")), {"\5\1\0", 3}), (std::string{"\5\0", 2}));
+    }
+    const auto shout = connect_to(ip::unix_name::path(file("shout")).value());
+    put(shout, "aloud");
+    EXPECT_TRUE(os::shutdown_send(shout.raw()));
+    EXPECT_EQ(read_to_end(shout).text, "ALOUD");
+    // Each line says which service it is about.
+    EXPECT_TRUE(server.wait_for_err("connection ended\" service=shout .*process.exit.code=0"));
+    EXPECT_TRUE(server.wait_for_err("connection ended\" service=relay "));
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+    EXPECT_FALSE(std::filesystem::exists(file("shout")));
+}
+
+TEST_F(serve_command, a_reload_lets_go_on_what_has_not_changed_and_who_is_connected) {
+    const std::string same = "[service.same]\nlisten = \":7001\"\nbuiltin = \"echo\"\n";
+    write(same + "[service.other]\nlisten = \"localhost:7002\"\nbuiltin = \"echo\"\n");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7002")) << server.err();
+    const auto in_same = connect_to(at("[::1]:7001"));
+    const auto in_other = connect_to(at("[::1]:7002"));
+    EXPECT_EQ(ask(in_same, "1") + ask(in_other, "1"), "11");
+    write(same + "[service.other]\nlisten = \"127.0.0.1:7002\"\nbuiltin = \"discard\"\n" +
+          "[service.new]\nlisten = \"localhost:7003\"\nbuiltin = \"echo\"\n");
+    ASSERT_TRUE(reload(server, 1));
+    EXPECT_TRUE(server.wait_for_err(
+        "msg=reloaded reloads=1 services.unchanged=1 services.started=2 services.stopped=1"));
+    EXPECT_EQ(ask(in_same, "2") + ask(in_other, "2"), "22") << "as they were";
+    EXPECT_EQ(echoed(at("[::1]:7003"), "new"), "new");
+    // The new one of that name drops what comes, at the address that it still has.
+    const auto again = connect_to(at("127.0.0.1:7002"));
+    put(again, "nothing comes back");
+    EXPECT_TRUE(os::shutdown_send(again.raw()));
+    EXPECT_EQ(read_to_end(again).text, "");
+    server.signal(SIGTERM);
+    ASSERT_TRUE(server.wait_for_err("stopping when the last connection has ended"));
+    EXPECT_EQ(ask(in_same, "3") + ask(in_other, "3"), "33") << "a drain waits for both";
+    EXPECT_TRUE(os::shutdown_send(in_same.raw()));
+    EXPECT_TRUE(os::shutdown_send(in_other.raw()));
+    EXPECT_EQ(server.wait(), 0);
+}
+
+TEST_F(serve_command, a_service_that_is_gone_from_the_file_ends) {
+    const std::string one = "[service.one]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n";
+    write(one + "[service.two]\nlisten = [\"localhost:7002\", \"unix:" + file("two") +
+          "\"]\nbuiltin = \"echo\"\n");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening unix")) << server.err();
+    write(one);
+    ASSERT_TRUE(reload(server, 1));
+    // It takes who is half-way in for a tenth of a second, and then nobody.
+    const auto where = at("[::1]:7002");
+    for (bool refused = false; !refused;) {
+        const auto client = blocking(os::socket(where, ip::transport::tcp).value());
+        const auto done = os::connect(client, where);
+        refused = !done && done.error() == std::errc::connection_refused;
+    }
+    EXPECT_FALSE(std::filesystem::exists(file("two")));
+    EXPECT_EQ(echoed(at("[::1]:7001"), "hi"), "hi");
+}
+
+TEST_F(serve_command, any_port_and_a_socket_file_stay_what_they_are) {
+    const auto text = [this](int limit) {
+        return "[service.any]\nlisten = [\":0\", \"unix:" + file("s") +
+               "\"]\nbuiltin = \"echo\"\nmax-connections = " + std::to_string(limit) + "\n";
+    };
+    write(text(10));
+    auto server = serve();
+    const auto port = server.wait_for_out(R"(listening tcp 0\.0\.0\.0:(\d+))");
+    ASSERT_TRUE(port) << server.err();
+    ASSERT_TRUE(server.wait_for_out("listening unix"));
+    struct stat before {};
+    ASSERT_EQ(::stat(file("s").c_str(), &before), 0);
+    write(text(20));
+    ASSERT_TRUE(reload(server, 1));
+    EXPECT_EQ(echoed(at("127.0.0.1:" + *port), "v4"), "v4");
+    EXPECT_EQ(echoed(at("[::1]:" + *port), "v6"), "v6");
+    struct stat after {};
+    ASSERT_EQ(::stat(file("s").c_str(), &after), 0);
+    EXPECT_EQ(before.st_ino, after.st_ino);
+    EXPECT_EQ(ask(connect_to(ip::unix_name::path(file("s")).value()), "file"), "file");
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+    EXPECT_FALSE(std::filesystem::exists(file("s")));
+}
+
+TEST_F(serve_command, a_wrong_file_changes_nothing_and_every_error_is_told) {
+    write("[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening")) << server.err();
+    write("[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"ecco\"\nmax-conections = 3\n");
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for_err("not reloaded: everything goes on as it was\" errors=2"));
+    EXPECT_THAT(server.err(), AllOf(HasSubstr("config.line=3"), HasSubstr("config.line=4"),
+                                    HasSubstr("max-connections")));
+    EXPECT_EQ(echoed(at("[::1]:7001"), "hi"), "hi");
+    write("[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n");
+    EXPECT_TRUE(reload(server, 1));
+}
+
+TEST_F(serve_command, a_port_that_somebody_has_changes_nothing) {
+    const ip::any_endpoint taken = at("127.0.0.1:7005");
+    const auto other = os::socket(taken, ip::transport::tcp).value();
+    ASSERT_TRUE(os::bind(other, taken) && os::listen(other, 1));
+    const std::string one =
+        "[service.one]\nlisten = [\"localhost:7001\", \"unix:" + file("s") + "\"]\n";
+    write(one + "builtin = \"echo\"\n");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening unix")) << server.err();
+    write(one + "builtin = \"discard\"\nrequired = true\n[service.two]\nlisten = "
+                "\"127.0.0.1:7005\"\nbuiltin = \"echo\"\nrequired = true\n");
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for_err("not reloaded: everything goes on as it was"));
+    EXPECT_THAT(server.err(), HasSubstr("127.0.0.1:7005"));
+    EXPECT_EQ(echoed(at("[::1]:7001"), "hi"), "hi");
+    EXPECT_TRUE(std::filesystem::exists(file("s")));
+    EXPECT_EQ(ask(connect_to(ip::unix_name::path(file("s")).value()), "file"), "file");
+}
+
+TEST_F(serve_command, two_services_cannot_have_one_socket) {
+    write("[service.one]\nlisten = \"127.0.0.1:7001\"\nbuiltin = \"echo\"\n"
+          "[service.two]\nlisten = \":7001\"\nbuiltin = \"echo\"\n");
+    const auto start = finish({config_});
+    EXPECT_EQ(start.status, 100);
+    EXPECT_THAT(start.err, AllOf(HasSubstr("one"), HasSubstr("two"), HasSubstr("already")));
+    EXPECT_EQ(start.out, "");
+    const auto check = finish({config_, "--check"});
+    EXPECT_EQ(check.status, 100);
+    EXPECT_THAT(check.err, AllOf(HasSubstr("one"), HasSubstr("two")));
+}
+
+TEST_F(serve_command, check_tells_the_plan_and_opens_nothing) {
+    write("[service.web]\nlisten = \":7001\"\nto = [\"a.example:80\", \"b.example:80\"]\n");
+    const auto got = finish({config_, "--check"});
+    EXPECT_EQ(got.status, 0) << got.err;
+    EXPECT_THAT(got.out,
+                AllOf(HasSubstr("service web: relay to a.example:80 b.example:80"),
+                      HasSubstr("[::]:7001"), HasSubstr("IPV6_V6ONLY"), HasSubstr("0.0.0.0:7001")));
+    write("[service.web]\nlistn = \":7001\"\n");
+    const auto wrong = finish({config_, "--check"});
+    EXPECT_EQ(wrong.status, 100);
+    EXPECT_THAT(wrong.err, HasSubstr("portico.toml:2:"));
+}
+
+TEST_F(serve_command, diff_tells_what_a_reload_would_do) {
+    write("[service.a]\nlisten = \"127.0.0.1:7001\"\nbuiltin = \"echo\"\n"
+          "[service.b]\nlisten = \"127.0.0.1:7002\"\nbuiltin = \"echo\"\n"
+          "[service.c]\nlisten = \"127.0.0.1:7003\"\nbuiltin = \"echo\"\n");
+    write(file("next.toml"), "[service.a]\nlisten = \"127.0.0.1:7001\"\nbuiltin = \"echo\"\n"
+                             "[service.b]\nlisten = \"127.0.0.1:7002\"\nbuiltin = \"discard\"\n"
+                             "[service.d]\nlisten = \"127.0.0.1:7004\"\nbuiltin = \"echo\"\n");
+    const auto got = finish({config_, "--diff", file("next.toml")});
+    EXPECT_EQ(got.status, 0) << got.err;
+    EXPECT_EQ(got.out, "keep  tcp 127.0.0.1:7001  for 127.0.0.1:7001\n"
+                       "keep  tcp 127.0.0.1:7002  for 127.0.0.1:7002\n"
+                       "open  tcp 127.0.0.1:7004  for 127.0.0.1:7004\n"
+                       "close tcp 127.0.0.1:7003  for 127.0.0.1:7003\n"
+                       "go on  service a\n"
+                       "change service b\n"
+                       "start  service d\n"
+                       "stop   service c\n");
+}
+
+TEST_F(serve_command, an_inherited_socket_survives_reloads_that_forget_it) {
+    const ip::any_endpoint any{ip::endpoint{ip::address::loopback(ip::family::v6), 0}};
+    const auto given = os::socket(any, ip::transport::tcp).value();
+    ASSERT_TRUE(os::bind(given, any) && os::listen(given, 16));
+    const auto where = os::getsockname(given.raw()).value();
+    const std::string one = "[service.one]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n";
+    const std::string two = "[service.two]\nlisten = \"fd:3\"\nbuiltin = \"echo\"\n";
+    write(one + two);
+    testkit::process_options how;
+    how.inherit = {given.raw()};
+    auto server = serve(how);
+    ASSERT_TRUE(server.wait_for_out("listening tcp \\[::1\\]:7001")) << server.err();
+    EXPECT_EQ(echoed(where, "first"), "first");
+    write(one + two + "max-connections = 5\n");
+    ASSERT_TRUE(reload(server, 1));
+    EXPECT_EQ(echoed(where, "kept"), "kept");
+    write(one);
+    ASSERT_TRUE(reload(server, 2));
+    // Soon nobody accepts any more, and a client waits in the queue.
+    os::fd waiting;
+    for (bool answered = true; answered;) {
+        waiting = connect_to(where);
+        put(waiting, "waits");
+        pollfd answer{waiting.raw(), POLLIN, 0};
+        answered = ::poll(&answer, 1, 300) != 0;
+    }
+    write(one + two);
+    ASSERT_TRUE(reload(server, 3));
+    EXPECT_EQ(take(waiting), "waits");
+    EXPECT_EQ(echoed(where, "again"), "again");
+}
+
+// Clients that never stop, in so many threads, over both families.
+class load {
+public:
+    load(std::vector<ip::any_endpoint> where, int threads) {
+        for (int i = 0; i < threads; ++i) {
+            threads_.emplace_back([this, to = where[static_cast<std::size_t>(i) % where.size()]] {
+                while (!stop_) {
+                    once(to);
+                }
+            });
+        }
+    }
+    ~load() { stop(); }
+    void stop() {
+        stop_ = true;
+        threads_.clear();
+    }
+    [[nodiscard]] std::uint64_t done() const { return done_; }
+    [[nodiscard]] std::uint64_t failed() const { return failed_; }
+    [[nodiscard]] std::string first_failure() const { return first_failure_; }
+
+private:
+    void once(const ip::any_endpoint& to) {
+        auto socket = os::socket(to, ip::transport::tcp).value();
+        static_cast<void>(::fcntl(socket.raw(), F_SETFL, 0));
+        if (const auto connected = os::connect(socket, to); !connected) {
+            return fail(to, connected.error().message());
+        }
+        if (const auto got = ask(socket, "ping"); got != "ping") {
+            return fail(to, got.empty() ? "an end" : got);
+        }
+        static_cast<void>(os::set_linger_reset(socket.raw())); // no TIME_WAIT
+        ++done_;
+    }
+    void fail(const ip::any_endpoint& to, const std::string& why) {
+        if (failed_++ == 0) {
+            first_failure_ = ip::to_text(to) + ": " + why;
+        }
+    }
+
+    std::atomic<bool> stop_{false};
+    std::atomic<std::uint64_t> done_{0};
+    std::atomic<std::uint64_t> failed_{0};
+    std::string first_failure_; // read after stop()
+    std::vector<std::jthread> threads_;
+};
+
+TEST_F(serve_command, two_hundred_reloads_under_load_lose_nobody) {
+    const auto text = [](int limit) {
+        const auto how = "max-connections = " + std::to_string(limit) + "\n";
+        return "[log]\nlevel = \"warning\"\n"
+               "[service.origin]\nlisten = \"localhost:7000\"\nbuiltin = \"echo\"\n"
+               "[service.echo]\nlisten = \":7001\"\nbuiltin = \"echo\"\n" +
+               how + "[service.relay]\nlisten = \":7002\"\nto = \"localhost:7000\"\nthreads = 2\n" +
+               how;
+    };
+    write(text(500));
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 0.0.0.0:7002")) << server.err();
+    load clients{{at("127.0.0.1:7001"), at("[::1]:7001"), at("127.0.0.1:7002"), at("[::1]:7002")},
+                 4};
+    for (int i = 1; i <= 200; ++i) {
+        write(text(500 + i));
+        ASSERT_TRUE(reload(server, i));
+    }
+    clients.stop();
+    EXPECT_EQ(clients.failed(), 0U) << clients.first_failure() << '\n' << server.err();
+    EXPECT_GT(clients.done(), 200U);
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+}
+
+} // namespace
+} // namespace portico
