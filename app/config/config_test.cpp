@@ -444,6 +444,12 @@ INSTANTIATE_TEST_SUITE_P(
                "p.toml:2:14: this is no TOML: unescaped control characters other than TAB (U+0009) "
                "are explicitly prohibited, in a string\n"
                "    the quote at the end of the line may be missing\n"},
+        broken{"a_bracket_and_a_brace", "[{",
+               "p.toml:1:2: this is no TOML: expected bare key starting character or string "
+               "delimiter, saw '{', in a key\n"},
+        broken{"a_letter_beyond_ascii", "\xc3\xa9 = 1\n",
+               "p.toml:1:1: this is no TOML: expected keys, tables, whitespace or comments, saw "
+               "'\\xc3\\xa9', in a root table\n"},
         broken{"a_key_twice", echo + "listen = ':8'\n",
                "p.toml:4:10: this is no TOML: cannot redefine existing string 'listen', in a "
                "key-value pair\n"

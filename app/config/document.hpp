@@ -21,17 +21,21 @@ struct foreign_value {
 };
 
 struct document_value {
-    position at{};
+    explicit document_value(position where); // an empty text
+
+    position at;
     std::variant<std::string, std::int64_t, bool, foreign_value, std::vector<document_value>,
                  document_table>
-        is{};
+        is;
 };
 
 struct document_entry {
     std::string key{};
     position at{}; // of the key
-    document_value value{};
+    document_value value;
 };
+
+inline document_value::document_value(position where) : at{where} {}
 
 // "a text", "a whole number", "a list", ...
 [[nodiscard]] std::string_view type_name(const document_value& which) noexcept;
