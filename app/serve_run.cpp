@@ -1,5 +1,7 @@
 #include "serve_run.hpp"
 
+#include "portico/os/clock.hpp"
+
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
@@ -18,6 +20,7 @@ int serve_run::run() {
     // Who started us may have ignored it, and then nobody could tell how a program ended.
     std::signal(SIGCHLD, SIG_DFL);
     wait_for_signal();
+    start_until_ = deadline::after(os::now(), first_.timeout.value_or(std::chrono::seconds{10}));
     begin(std::move(first_));
     for (;;) {
         try {
@@ -101,6 +104,8 @@ void serve_run::add_counts(fields& to) const {
 
 void serve_run::drain() {
     ending_ = true;
+    network_.reset();
+    retry_.cancel();
     fields what{{"signal", std::string{"TERM"}}};
     add_counts(what);
     if (coming_) {

@@ -6,6 +6,7 @@
 #include "service_run.hpp"
 
 #include "portico/run/listen.hpp"
+#include "portico/run/network_watch.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -29,9 +30,11 @@ struct transition {
     serve_config next;
     std::vector<plan::wish> wishes;      // of all services
     std::vector<std::size_t> of_service; // for each wish the index of its service
+    bool by_network = false;             // nothing is new but addresses of this host
     std::vector<hosted_service> made;    // in the order of `next.services`
     std::vector<std::string> goes_on;    // names of those that are as they were
     std::size_t preparing = 0;
+    std::vector<kept_socket> sockets_before;
 };
 
 //            +--HUP: read, plan, open what is new, prepare --all is there--> swap --+
@@ -50,7 +53,7 @@ public:
 
 private:
     // ---- start and reload: serve_transition.cpp ----
-    void begin(serve_config next);
+    void begin(serve_config next, bool by_network = false);
     void handle_opened(run::listen_outcome outcome);
     [[nodiscard]] std::string shared_by(const plan::plan& made) const;
     void spread(std::vector<run::bound_socket> sockets);
@@ -59,6 +62,7 @@ private:
     [[nodiscard]] bool goes_on(const hosted_service& which) const;
     void swap();
     void tell_done(const std::vector<hosted_service>& before);
+    void tell_network();
     void fail(const std::string& why, side who);
     void fail(const diagnostic& why, side who);
     void give_up_transition();
@@ -66,6 +70,9 @@ private:
 
     // ---- running: serve_run.cpp ----
     void reload();
+    void watch_network();
+    void handle_network();
+    [[nodiscard]] bool try_again_later(const run::listen_report& report);
     void wait_for_signal();
     void handle_signal(int number);
     void drain();
@@ -87,7 +94,12 @@ private:
     std::unique_ptr<transition> coming_;
     std::uint64_t reloads_ = 0;
     bool is_starting_ = true;
-    bool again_ = false; // HUP came during a transition
+    bool again_ = false;         // HUP came during a transition
+    bool network_again_ = false; // or the network changed
+    std::unique_ptr<run::network_watch> network_;
+    serve_config now_; // what is running
+    deadline start_until_ = deadline::never();
+    boost::asio::steady_timer retry_{context_};
     bool ending_ = false;
     int exit_code_ = 0;
 };

@@ -37,6 +37,18 @@ std::vector<os::file_identity> files_of(const std::vector<kept_socket>& which) {
     return made;
 }
 
+// Its sockets come and go with the addresses of this host.
+bool follows(const plan::wish& which) {
+    return std::holds_alternative<ip::interface_name>(which.where.where) ||
+           std::holds_alternative<ip::own_addresses>(which.where.where);
+}
+
+// It may have no socket for now.
+bool waits(const service_config& which) {
+    return std::any_of(which.wishes.begin(), which.wishes.end(),
+                       [](const auto& each) { return each.needed == plan::need::later; });
+}
+
 bool same_sockets(const std::vector<kept_socket>& left, const std::vector<kept_socket>& right) {
     return left.size() == right.size() &&
            std::all_of(left.begin(), left.end(), [&](const kept_socket& one) {
@@ -48,12 +60,17 @@ bool same_sockets(const std::vector<kept_socket>& left, const std::vector<kept_s
 
 } // namespace
 
-void serve_run::begin(serve_config next) {
+void serve_run::begin(serve_config next, bool by_network) {
     coming_ = std::make_unique<transition>();
     auto& now = *coming_;
     now.next = std::move(next);
+    now.by_network = by_network;
     for (std::size_t i = 0; i < now.next.services.size(); ++i) {
-        for (const auto& each : now.next.services[i].wishes) {
+        for (auto& each : now.next.services[i].wishes) {
+            if (follows(each)) {
+                each.leave_deprecated = true;
+                each.needed = each.needed == plan::need::optional ? plan::need::later : each.needed;
+            }
             now.wishes.push_back(each);
             now.of_service.push_back(i);
         }
@@ -75,6 +92,9 @@ void serve_run::handle_opened(run::listen_outcome outcome) {
         }
         return;
     }
+    if (outcome.report.why && try_again_later(outcome.report)) {
+        return;
+    }
     if (outcome.report.why) {
         return fail(outcome.report.text(), outcome.report.why->who);
     }
@@ -87,7 +107,7 @@ void serve_run::handle_opened(run::listen_outcome outcome) {
     }
     spread(std::move(*outcome.sockets).release());
     for (const auto& each : coming_->made) {
-        if (each.run->open_sockets().empty()) {
+        if (each.run->open_sockets().empty() && !waits(each.config)) {
             return fail(in_service(each.config) + ": none of its sockets could be opened\n" + text,
                         side::system);
         }
@@ -184,6 +204,7 @@ void serve_run::swap() {
             return fail(each.config.locate(done.error().what), done.error().who);
         }
     }
+    now.sockets_before = sockets_of(services_);
     const auto successors = sockets_of(now.made);
     for (const auto& each : services_) {
         if (!goes_on(each)) {
@@ -198,6 +219,7 @@ void serve_run::swap() {
 }
 
 void serve_run::tell_done(const std::vector<hosted_service>& before) {
+    now_ = coming_->next;
     if (std::exchange(is_starting_, false)) {
         std::string lines;
         for (const auto& each : services_) {
@@ -205,8 +227,13 @@ void serve_run::tell_done(const std::vector<hosted_service>& before) {
         }
         print_out(lines);
         watch_counters();
+        watch_network();
         return;
     }
+    if (coming_->by_network) {
+        return tell_network();
+    }
+    watch_network();
     const auto unchanged = coming_->goes_on.size();
     print_out("reloaded " + std::to_string(++reloads_) + '\n');
     log_.write(severity::info, "reloaded",
@@ -214,6 +241,75 @@ void serve_run::tell_done(const std::vector<hosted_service>& before) {
                 {"services.unchanged", std::uint64_t{unchanged}},
                 {"services.started", std::uint64_t{services_.size() - unchanged}},
                 {"services.stopped", std::uint64_t{before.size() - unchanged}}});
+}
+
+// Where it listens now and did not before, and the other way round.
+void serve_run::tell_network() {
+    const auto& was = coming_->sockets_before;
+    const auto is = sockets_of(services_);
+    const auto tell = [this](std::string_view what, const std::vector<kept_socket>& these,
+                             const std::vector<kept_socket>& but_not) {
+        for (const auto& each : these) {
+            if (std::none_of(but_not.begin(), but_not.end(), [&](const auto& one) {
+                    return one.over == each.over && one.at == each.at;
+                })) {
+                log_.write(severity::info, what,
+                           {{"network.transport", std::string{ip::to_text(each.over)}},
+                            {"network.local.address", ip::to_text(each.at)}});
+            }
+        }
+    };
+    tell("an address has come: listening there, too", is, was);
+    tell("an address is gone or going: not listening there any more", was, is);
+}
+
+// ---- the network ----
+
+// Only when there is something to follow.
+void serve_run::watch_network() {
+    const bool any = std::any_of(now_.services.begin(), now_.services.end(), [](const auto& each) {
+        return std::any_of(each.wishes.begin(), each.wishes.end(), follows);
+    });
+    if (!any) {
+        network_.reset();
+    } else if (!network_) {
+        auto made = run::network_watch::open(context_.get_executor(), [this] { handle_network(); });
+        if (!made) {
+            log_.write(severity::error, "addresses that come later will not be seen",
+                       {{"detail", to_text(made.error())}});
+            return;
+        }
+        network_ = *std::move(made);
+        handle_network(); // what has changed since the plan was made
+    }
+}
+
+// The same configuration on other addresses.
+void serve_run::handle_network() {
+    if (ending_) {
+        return;
+    }
+    if (coming_) {
+        network_again_ = true;
+        return;
+    }
+    begin(now_, true);
+}
+
+// A required address that is still being checked for duplicates comes in a second or two.
+bool serve_run::try_again_later(const run::listen_report& report) {
+    const bool may_come =
+        report.missing && std::any_of(coming_->wishes.begin(), coming_->wishes.end(), follows);
+    if (!is_starting_ || !may_come || start_until_.has_passed(os::now())) {
+        return false;
+    }
+    retry_.expires_after(std::chrono::milliseconds{100});
+    retry_.async_wait([this](boost::system::error_code wrong) {
+        if (!wrong && !ending_) {
+            begin(std::move(std::exchange(coming_, nullptr)->next));
+        }
+    });
+    return true;
 }
 
 void serve_run::fail(const diagnostic& why, side who) {
@@ -229,7 +325,9 @@ void serve_run::fail(const std::string& why, side who) {
         exit_code_ = exit_code(who);
         return context_.stop();
     }
-    log_.write(severity::error, "not reloaded: everything goes on as it was",
+    log_.write(severity::error,
+               coming_->by_network ? "the addresses of this host have changed, and nothing was done"
+                                   : "not reloaded: everything goes on as it was",
                {{"detail", why.ends_with('\n') ? why.substr(0, why.size() - 1) : why}});
     give_up_transition();
     finish();
@@ -247,8 +345,14 @@ void serve_run::give_up_transition() {
 }
 
 void serve_run::finish() {
-    if (std::exchange(again_, false) && !ending_) {
+    if (ending_) {
+        return;
+    }
+    if (std::exchange(again_, false)) {
+        network_again_ = false; // it looks at the network anew
         reload();
+    } else if (std::exchange(network_again_, false)) {
+        handle_network();
     }
 }
 

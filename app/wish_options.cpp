@@ -71,7 +71,7 @@ std::vector<plan::wish> wish_flags::wishes_for(const ip::listen_address& where) 
 
 wish_options::wish_options(CLI::App& verb) {
     verb.add_option("ADDR", flags_.addresses,
-                    "where to listen: :80, 127.0.0.1:80, [::1]:80, localhost:http, @eth0:53, "
+                    "where to listen: :80, 127.0.0.1:80, [::1]:80, localhost:http, @eth0:53, @10.0.0.0/8:53, "
                     "unix:/path, unix:@name, fd:3, sd:name")
         ->required();
     auto* v4 = verb.add_flag("-4", flags_.only_v4, "IPv4 only");

@@ -290,6 +290,66 @@ TEST_F(serve_command, an_inherited_socket_survives_reloads_that_forget_it) {
     EXPECT_EQ(echoed(where, "again"), "again");
 }
 
+// ---- listeners that follow the network ----
+
+TEST_F(serve_command, an_interface_that_comes_later_is_listened_on_and_goes_again) {
+    write("[service.one]\nlisten = [\"localhost:7001\", \"@late0:7001\"]\nbuiltin = \"echo\"\n");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7001")) << server.err();
+    const auto old = connect_to(at("[::1]:7001"));
+    EXPECT_EQ(ask(old, "1"), "1");
+    testkit::must_run("ip link add late0 type veth peer name late1");
+    testkit::must_run("ip link set late1 up");
+    testkit::must_run("ip link set late0 up");
+    testkit::must_run("ip addr add 192.0.2.7/24 dev late0");
+    testkit::must_run("ip addr add 2001:db8::7/64 dev late0");
+    // IPv6 only when nobody else has been found to have it.
+    ASSERT_TRUE(server.wait_for_err("listening there, too\" .*=192.0.2.7:7001")) << server.err();
+    ASSERT_TRUE(server.wait_for_err(R"(listening there, too" .*=\[2001:db8::7\]:7001)"));
+    EXPECT_EQ(echoed(at("192.0.2.7:7001"), "v4"), "v4");
+    EXPECT_EQ(echoed(at("[2001:db8::7]:7001"), "v6"), "v6");
+    const auto there = connect_to(at("[2001:db8::7]:7001"));
+    EXPECT_EQ(ask(there, "x"), "x");
+    // Deprecated (RFC 4862 section 5.5.4): who is connected stays, and nobody comes any more.
+    testkit::must_run("ip addr change 2001:db8::7/64 dev late0 preferred_lft 0 valid_lft 3600");
+    ASSERT_TRUE(server.wait_for_err(R"(gone or going.*=\[2001:db8::7\]:7001)")) << server.err();
+    EXPECT_EQ(ask(there, "still"), "still");
+    testkit::must_run("ip link del late0");
+    ASSERT_TRUE(server.wait_for_err("gone or going.*=192.0.2.7:7001")) << server.err();
+    EXPECT_EQ(ask(old, "2"), "2") << "what did not change was not touched";
+    EXPECT_EQ(echoed(at("127.0.0.1:7001"), "hi"), "hi");
+}
+
+TEST_F(serve_command, addresses_of_a_block_are_followed) {
+    write("[service.one]\nlisten = \"@198.51.100.0/24:7001\"\nbuiltin = \"echo\"\n");
+    auto server = serve(); // nothing to listen on yet
+    ASSERT_TRUE(server.wait_for_err("has no address in 198.51.100.0/24")) << server.err();
+    testkit::must_run("ip addr add 192.0.2.9/32 dev lo");
+    testkit::must_run("ip addr add 198.51.100.9/32 dev lo");
+    ASSERT_TRUE(server.wait_for_err("listening there, too\" .*=198.51.100.9:7001"));
+    EXPECT_EQ(echoed(at("198.51.100.9:7001"), "hi"), "hi");
+    testkit::must_run("ip addr del 198.51.100.9/32 dev lo");
+    testkit::must_run("ip addr del 192.0.2.9/32 dev lo");
+    EXPECT_TRUE(server.wait_for_err("gone or going.*=198.51.100.9:7001"));
+    EXPECT_THAT(server.err(), Not(HasSubstr("192.0.2.9")));
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+}
+
+TEST_F(serve_command, a_start_waits_for_a_required_address_that_is_still_checked) {
+    write("[service.one]\nlisten = \"@wait0:7001\"\nrequired = true\nbuiltin = \"echo\"\n"
+          "family = \"ipv6\"\n");
+    testkit::must_run("ip link add wait0 type veth peer name wait1");
+    testkit::must_run("sysctl -qw net.ipv6.conf.wait0.addr_gen_mode=1"); // no link-local one
+    testkit::must_run("ip link set wait1 up");
+    testkit::must_run("ip link set wait0 up");
+    testkit::must_run("ip addr add 2001:db8::9/64 dev wait0");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out(R"(listening tcp \[2001:db8::9\]:7001)")) << server.err();
+    EXPECT_EQ(echoed(at("[2001:db8::9]:7001"), "hi"), "hi");
+    testkit::must_run("ip link del wait0");
+}
+
 // Clients that never stop, in so many threads, over both families.
 class load {
 public:

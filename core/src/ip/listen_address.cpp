@@ -148,33 +148,57 @@ text_result<place> read_interface(std::string_view name) {
     }
     for (std::size_t i = 0; i < name.size(); ++i) {
         if (!zone::from_text(name.substr(i, 1))) {
-            return wrong(1 + i, 1,
-                         reading::name_of(name[i]) + " cannot be in the name of an interface",
+            return wrong(i, 1, reading::name_of(name[i]) + " cannot be in the name of an interface",
                          "write it like @eth0:80");
         }
     }
     if (name.size() > zone::max_size) {
-        return wrong(1 + zone::max_size, name.size() - zone::max_size,
+        return wrong(zone::max_size, name.size() - zone::max_size,
                      "no interface name is longer than 15 bytes",
                      "portico addrs lists the interfaces");
     }
     return place{interface_name{std::string{name}}};
 }
 
+// A block of one address would be that address, and is then written as such.
+text_result<place> read_own(const std::string_view block, std::size_t at) {
+    if (block.find('/') == std::string_view::npos) {
+        return wrong(at, block.size(), "after '@' comes an interface, or a block of addresses",
+                     "write a block like @10.0.0.0/8:80 or @[2001:db8::/32]:80, and an address "
+                     "without '@'");
+    }
+    auto read = parse_prefix(block);
+    if (!read) {
+        return shifted(std::move(read.error()), at);
+    }
+    return place{own_addresses{*read}};
+}
+
+// What follows '@'.
+text_result<place> read_selector(const reading::host_and_port& parts) {
+    if (parts.bracketed) {
+        return read_own(parts.host, parts.host_at);
+    }
+    const auto slash = parts.host.find('/');
+    const bool is_block =
+        slash != std::string_view::npos && looks_like_v4(parts.host.substr(0, slash));
+    return is_block ? read_own(parts.host, parts.host_at) : read_interface(parts.host);
+}
+
 // Anything in front of a port that is more than a host: the readers below take it from here.
 text_result<listen_address> read_with_port(std::string_view text) {
-    auto parts = reading::split_host_and_port(text);
+    const std::size_t first = text.starts_with('@') ? 1 : 0; // a selector is what follows
+    auto parts = reading::split_host_and_port(text.substr(first));
     if (!parts) {
-        return tl::unexpected{std::move(parts.error())};
+        return shifted(std::move(parts.error()), first);
     }
-    auto where =
-        parts->host.starts_with('@') ? read_interface(parts->host.substr(1)) : read_host(*parts);
+    auto where = first == 1 ? read_selector(*parts) : read_host(*parts);
     if (!where) {
-        return tl::unexpected{std::move(where.error())};
+        return shifted(std::move(where.error()), first);
     }
     auto port = reading::read_port(parts->port, parts->port_at);
     if (!port) {
-        return tl::unexpected{std::move(port.error())};
+        return shifted(std::move(port.error()), first);
     }
     return listen_address{std::move(*where), std::move(*port), {}};
 }
@@ -278,6 +302,10 @@ struct writer {
     }
     std::string operator()(const host_name& host) const { return with_port(host.name); }
     std::string operator()(const interface_name& each) const { return with_port('@' + each.name); }
+    std::string operator()(const own_addresses& which) const {
+        const auto block = to_text(which.block);
+        return with_port('@' + (which.block.base().is_v4() ? block : '[' + block + ']'));
+    }
     std::string operator()(const unix_name& name) const { return to_text(name); }
     std::string operator()(const inherited_fd& fd) const {
         return "fd:" + std::to_string(fd.number);

@@ -90,6 +90,22 @@ TEST(listen_address, every_port_is_read) {
     EXPECT_EQ(number(":65535"), 65535);
 }
 
+TEST(listen_address, an_at_sign_and_a_block_are_the_addresses_of_this_host_in_it) {
+    EXPECT_EQ(where<own_addresses>("@10.0.0.0/8:80").block, parse_prefix("10.0.0.0/8").value());
+    EXPECT_EQ(where<own_addresses>("@[2001:db8::/32]:80").block,
+              parse_prefix("2001:db8::/32").value());
+    EXPECT_EQ(to_text(parsed("@[2001:DB8::/32]:http")), "@[2001:db8::/32]:http");
+    EXPECT_EQ(to_text(parsed("@10.0.0.0/8:80")), "@10.0.0.0/8:80");
+    for (const std::string_view bad : {"@10.0.0.1/8:80", "@[2001:db8::1]:80", "@[eth0]:80",
+                                       "@10.0.0.0/33:80", "@/8:80", "@[]:80", "@10.0.0.0/8"}) {
+        const auto got = parse_listen_address(bad);
+        EXPECT_FALSE(got && std::holds_alternative<own_addresses>(got->where)) << bad;
+    }
+    const auto wrong = parse_listen_address("@10.0.0.1/8:80");
+    ASSERT_FALSE(wrong);
+    EXPECT_GE(wrong.error().at, 1U) << "it points behind the '@'";
+}
+
 TEST(listen_address, an_at_sign_with_a_port_is_an_interface_and_without_an_abstract_name) {
     EXPECT_EQ(where<interface_name>("@eth0:80").name, "eth0");
     EXPECT_EQ(where<interface_name>("@25eth0:80").name, "25eth0");
@@ -332,7 +348,7 @@ TEST(listen_address, a_bad_name_is_pointed_at) {
         {"unix://x", 5, 2, "three in the URL form"},
         {"/" + std::string(107, 'a'), 107, 1, "longer than 107"},
         {"unix:/" + std::string(110, 'a'), 112, 4, "longer than 107"},
-        {"@:80", 0, 1, "the interface after '@' is empty"},
+        {"@:80", 1, 1, "the interface after '@' is empty"},
         {"@eth 0:80", 4, 1, "a space"},
         {"@eth/0:80", 4, 1, "'/' cannot be in the name of an interface"},
         {"@eth0:1:80", 7, 3, "a second ':'"},
@@ -357,7 +373,7 @@ public:
 
     listen_address next() {
         listen_address made;
-        switch (below(7)) {
+        switch (below(8)) {
         case 0:
             made.where = every_address{};
             break;
@@ -373,6 +389,10 @@ public:
         case 4:
             made.where = *unix_name::path('/' + word(100, "/ab,\\x@: \xc3\n"));
             return made;
+        case 7:
+            made.where =
+                own_addresses{*prefix::make(any_address(), static_cast<unsigned>(below(33)))};
+            break;
         case 5:
             made.where = inherited_fd{static_cast<int>(below(1U << 31U))};
             return made;

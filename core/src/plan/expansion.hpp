@@ -23,6 +23,7 @@ public:
     void operator()(const ip::address& literal);
     void operator()(const ip::host_name& host);
     void operator()(const ip::interface_name& interface);
+    void operator()(const ip::own_addresses& own);
     void operator()(const ip::unix_name& name);
     void operator()(const ip::inherited_fd& descriptor);
     void operator()(const ip::inherited_name& group);
@@ -42,6 +43,8 @@ private:
     void adopt(const inherited_socket& given);
     [[nodiscard]] bool can_adopt(const inherited_socket& given);
     [[nodiscard]] bool usable(const interface_address& which);
+    template <class Selects>
+    [[nodiscard]] bool add_own(const Selects& selects, const std::string& reason);
     [[nodiscard]] int backlog();
 
     void check_literal(const ip::address& literal);

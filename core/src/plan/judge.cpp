@@ -24,9 +24,9 @@ std::vector<share> shares_of(std::size_t wishes, const plan& made, const std::ve
         }
         const auto& socket = made.sockets[i];
         const auto* where = std::get_if<ip::endpoint>(&socket.at);
-        const auto of = where == nullptr          ? &share::other
+        const auto of = where == nullptr         ? &share::other
                         : where->address.is_v6() ? &share::v6
-                                                  : &share::v4;
+                                                 : &share::v4;
         open.at(socket.wish).*of = true;
         for (const auto also : socket.also_for) {
             open.at(also).*of = true;
@@ -39,6 +39,7 @@ std::optional<std::string> missing(const wish& asked, const share& open) {
     const std::string name = quoted(written(asked));
     switch (asked.needed) {
     case need::optional:
+    case need::later:
         break;
     case need::required:
         if (!open.any()) {
@@ -67,7 +68,9 @@ std::optional<shortfall> judge(const std::vector<wish>& wishes, const plan& made
     if (wishes.empty()) {
         return shortfall{errc::nothing_bound, 0, "there is nothing to listen on"};
     }
-    if (std::find(bound.begin(), bound.end(), true) == bound.end()) {
+    const bool waits = std::any_of(wishes.begin(), wishes.end(),
+                                   [](const wish& each) { return each.needed == need::later; });
+    if (!waits && std::find(bound.begin(), bound.end(), true) == bound.end()) {
         return shortfall{errc::nothing_bound, 0,
                          wishes.size() == 1 ? "no socket for " + quoted(written(wishes.front()))
                                             : std::string{"no socket for any of the addresses"}};

@@ -139,20 +139,46 @@ void expansion::operator()(const ip::host_name& host) {
 }
 
 void expansion::operator()(const ip::interface_name& interface) {
-    const auto number = port();
-    if (!number) {
-        return;
-    }
     const auto& all = known_.interfaces;
     if (std::find(all.begin(), all.end(), interface.name) == all.end()) {
-        say(weight::fault, "there is no interface " + quoted(interface.name),
+        const bool waits = asked().needed == need::later;
+        say(waits ? weight::note : weight::fault,
+            "there is no interface " + quoted(interface.name) + (waits ? " yet" : ""),
             "the interfaces are: " + listed(all));
         return;
+    }
+    const bool any =
+        add_own([&](const interface_address& each) { return each.interface == interface.name; },
+                "an address of interface " + interface.name);
+    if (!any) {
+        say(weight::warning,
+            "interface " + quoted(interface.name) + " has no " +
+                (asked().only ? family_text(*asked().only) + " " : std::string{}) + "address",
+            "give it one, or listen on ':port', which takes addresses that come later");
+    }
+}
+
+void expansion::operator()(const ip::own_addresses& own) {
+    const bool any =
+        add_own([&](const interface_address& each) { return own.block.contains(each.address); },
+                "an address of this host in " + ip::to_text(own.block));
+    if (!any) {
+        say(weight::warning, "this host has no address in " + ip::to_text(own.block),
+            "portico addrs lists its addresses");
+    }
+}
+
+// Whether there is one that the wish selects, be it of use or not.
+template <class Selects>
+bool expansion::add_own(const Selects& selects, const std::string& reason) {
+    const auto number = port();
+    if (!number) {
+        return true; // it has been said
     }
     std::vector<ip::address> addresses;
     bool any = false;
     for (const auto& each : known_.addresses) {
-        if (each.interface != interface.name || !wanted(each.address.family())) {
+        if (!selects(each) || !wanted(each.address.family())) {
             continue;
         }
         any = true;
@@ -164,15 +190,10 @@ void expansion::operator()(const ip::interface_name& interface) {
                     : each.address);
         }
     }
-    if (!any) {
-        say(weight::warning,
-            "interface " + quoted(interface.name) + " has no " +
-                (asked().only ? family_text(*asked().only) + " " : std::string{}) + "address",
-            "give it one, or listen on ':port', which takes addresses that come later");
-    }
     for (const auto& each : v6_first(std::move(addresses))) {
-        add_if_family(each, *number, "an address of interface " + interface.name);
+        add_if_family(each, *number, reason);
     }
+    return any;
 }
 
 // Binding to an address whose duplicate address detection is not done fails (RFC 4862 section 5.4),
@@ -193,7 +214,9 @@ bool expansion::usable(const interface_address& which) {
         say(weight::note, text + " is still being checked for duplicates");
     }
     if (which.deprecated) {
-        say(weight::note, text + " is deprecated: it will go away");
+        say(weight::note, text + " is deprecated: it will go away" +
+                              (asked().leave_deprecated ? ", and is left out" : ""));
+        return !asked().leave_deprecated;
     }
     return true;
 }

@@ -194,6 +194,25 @@ TEST(plan, an_unknown_interface_is_a_fault_that_names_the_known_ones) {
     EXPECT_EQ(made.remarks[0].hint, "the interfaces are: lo, eth0");
 }
 
+TEST(plan, a_block_selects_addresses_of_this_host_on_any_interface) {
+    EXPECT_THAT(endpoints(make_plan({on("@192.0.2.0/24:80"), on("@127.0.0.0/8:80")}, host())),
+                ElementsAre("192.0.2.7:80", "127.0.0.1:80"));
+    EXPECT_THAT(endpoints(make_plan({on("@[2001:db8::/32]:80"), on("@[fe80::/10]:80")}, host())),
+                ElementsAre("[2001:db8::7]:80", "[fe80::7%eth0]:80"));
+    const auto none = make_plan({on("@10.0.0.0/8:80")}, host());
+    EXPECT_THAT(endpoints(none), IsEmpty());
+    EXPECT_THAT(remarks(none), ElementsAre("warning: this host has no address in 10.0.0.0/8"));
+}
+
+TEST(plan, a_deprecated_address_is_left_when_that_is_wished) {
+    auto known = host();
+    known.addresses[3].deprecated = true;
+    const auto leave = [](wish& w) { w.leave_deprecated = true; };
+    EXPECT_THAT(endpoints(make_plan({on("@[2001:db8::/32]:80", leave)}, known)), IsEmpty());
+    EXPECT_THAT(endpoints(make_plan({on("@[2001:db8::/32]:80")}, known)),
+                ElementsAre("[2001:db8::7]:80"));
+}
+
 TEST(plan, an_unknown_service_is_a_fault) {
     EXPECT_THAT(remarks(make_plan({on(":nosuch")}, host())),
                 ElementsAre("fault: there is no tcp service 'nosuch'"));
@@ -418,6 +437,14 @@ TEST(judge, one_socket_is_enough_when_nothing_is_required) {
     EXPECT_EQ(none->code, errc::nothing_bound);
 }
 
+TEST(judge, a_wish_that_can_wait_is_reason_enough_to_start) {
+    const std::vector<wish> wishes{on("@tun9:80", [](wish& w) { w.needed = need::later; })};
+    const auto made = make_plan(wishes, host());
+    EXPECT_TRUE(made.sockets.empty());
+    EXPECT_NE(made.remarks.at(0).how, remark::weight::fault);
+    EXPECT_EQ(judge(wishes, made, {}), std::nullopt);
+}
+
 TEST(judge, a_required_wish_needs_a_socket_of_its_own) {
     const std::vector<wish> wishes{on(":80"),
                                    on(":81", [](wish& w) { w.needed = need::required; })};
@@ -458,7 +485,9 @@ TEST(plan, the_text_of_the_plan_is_this) {
     const std::vector<wish> wishes{on(":7020"), on("[::]:80"), on("@eth0:53"), on("localhost:0")};
     auto known = host();
     known.privileged = false;
-    EXPECT_EQ(to_text(make_plan(wishes, known), wishes), R"(1  tcp  [::]:7020          all IPv6 addresses; before IPv4, because if IPV6_V6ONLY cannot be set this socket serves both
+    EXPECT_EQ(
+        to_text(make_plan(wishes, known), wishes),
+        R"(1  tcp  [::]:7020          all IPv6 addresses; before IPv4, because if IPV6_V6ONLY cannot be set this socket serves both
         IPV6_V6ONLY = 1    IPv6 alone, whatever net.ipv6.bindv6only says: IPv4 has its own socket
         SO_REUSEADDR = 1   a restart need not wait for old connections in TIME_WAIT
         backlog = 4096     connections that may wait for accept

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "portico/ip/endpoint.hpp"
+#include "portico/ip/prefix.hpp"
 #include "portico/ip/unix_name.hpp"
 
 #include <variant>
@@ -31,6 +32,11 @@ struct interface_name {
     std::string name;
     friend bool operator==(const interface_name&, const interface_name&) = default;
 };
+// "@10.0.0.0/8:80", "@[2001:db8::/32]:80": the addresses of this host in a block.
+struct own_addresses {
+    prefix block;
+    friend bool operator==(const own_addresses&, const own_addresses&) = default;
+};
 // "fd:3", "fd://3": an inherited descriptor.
 struct inherited_fd {
     int number = -1;
@@ -45,8 +51,8 @@ struct inherited_name {
 // One listen wish as written. `0.0.0.0:80` is IPv4 only and `[::]:80` IPv6 only: they are plain
 // addresses here.
 struct listen_address {
-    std::variant<every_address, address, host_name, interface_name, unix_name, inherited_fd,
-                 inherited_name>
+    std::variant<every_address, address, host_name, interface_name, own_addresses, unix_name,
+                 inherited_fd, inherited_name>
         where;
     port_name port;   // unused for unix_name, inherited_fd and inherited_name
     std::string text; // as written, for messages
@@ -59,8 +65,8 @@ struct listen_address {
 
 // Reads one of
 //   :80  *:80  1.2.3.4:80  [2001:db8::1]:80  [fe80::1%eth0]:80  [fe80::1%25eth0]:80
-//   [fe80::1]:80%eth0  name:80  localhost:http  @eth0:80  unix:/path  unix:///path  /path
-//   unix:@abstract  @abstract  fd:3  fd://3  sd:name  systemd:name
+//   [fe80::1]:80%eth0  name:80  localhost:http  @eth0:80  @10.0.0.0/8:80  @[2001:db8::/32]:80
+//   unix:/path  unix:///path  /path  unix:@abstract  @abstract  fd:3  fd://3  sd:name  systemd:name
 // "@x" without a port is an abstract UNIX name, "@x:port" an interface. A link-local address
 // without a zone, an IPv6 address without brackets, a missing port and the like are errors with a
 // hint. So is a comma: see parse_listen_addresses(). Host names are those of RFC 1123 section 2.1,

@@ -27,6 +27,7 @@ namespace portico::plan {
 // How much of a wish must be bound for a start to be a success.
 enum class need : std::uint8_t {
     optional,      // nothing: the wish may fail if another one succeeds
+    later,         // nothing: its addresses may all come later, and the wish waits for them
     required,      // at least one socket of the wish
     both_families, // at least one IPv4 and one IPv6 socket of the wish
 };
@@ -37,9 +38,11 @@ struct wish {
     ip::transport over = ip::transport::tcp;
     need needed = need::optional;
     std::optional<ip::family> only{}; // -4 or -6
-    bool reuse_port = false;          // SO_REUSEPORT
-    bool freebind = false;            // bind to addresses that are not there yet
-    int backlog = 0;                  // 0: the kernel's maximum (net.core.somaxconn)
+    // Of an interface or a block: no socket at an address that is deprecated.
+    bool leave_deprecated = false;
+    bool reuse_port = false; // SO_REUSEPORT
+    bool freebind = false;   // bind to addresses that are not there yet
+    int backlog = 0;         // 0: the kernel's maximum (net.core.somaxconn)
     std::optional<unsigned>
         unix_mode{}; // permission bits of a UNIX socket file; unset: left to the umask
 };
