@@ -1,41 +1,17 @@
 // Gathering what plan::make_plan() wants to know.
 
+#include "fd/text_file.hpp"
 #include "portico/os/facts.hpp"
 #include "portico/os/netlink.hpp"
 #include "portico/os/socket.hpp"
 
-#include <array>
 #include <charconv>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 namespace portico::os {
 namespace {
-
-// No file that is read here is larger; what comes after is not read.
-constexpr std::size_t most_text = 4 * 1024 * 1024;
-
-sys_result<std::string> read_text(const std::string& path) {
-    const fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
-    if (!file) {
-        return tl::unexpected{std::error_code{errno, std::system_category()}};
-    }
-    std::string text;
-    std::array<std::byte, 4096> part{};
-    while (text.size() < most_text) {
-        const auto size = os::read(file.raw(), part);
-        if (!size) {
-            return tl::unexpected{size.error()};
-        }
-        if (*size == 0) {
-            break;
-        }
-        text.append(reinterpret_cast<const char*>(part.data()), *size);
-    }
-    return text;
-}
 
 std::string could_not(std::string_view what, const std::error_code& why) {
     return std::string{what} + ": " + why.message();
