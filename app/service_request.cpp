@@ -3,6 +3,7 @@
 #include "status_socket.hpp"
 
 #include "portico/os/spawn.hpp"
+#include "portico/serve/environment.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -97,6 +98,22 @@ or_setting_error<service_choice> read_socks(const service_request& asked, servic
     return made;
 }
 
+// What every program is started with, and then what this one has besides.
+or_setting_error<std::vector<std::string>> read_environment(const service_request& asked) {
+    auto all = os::environment();
+    for (const auto& each : asked.env) {
+        const auto name = each.substr(0, each.find('='));
+        if (serve::misleads(name)) {
+            return wrong_setting("env", name + ": that tells programs of their connection, or of "
+                                               "the manager; portico sets it itself, or takes it "
+                                               "away; leave it out");
+        }
+        std::erase_if(all, [&](const auto& one) { return one.starts_with(name + '='); });
+        all.push_back(each);
+    }
+    return all;
+}
+
 or_setting_error<service_choice> read_program(const service_request& asked, service_choice made) {
     const auto& name = asked.program.front();
     const char* path = std::getenv("PATH");
@@ -109,7 +126,11 @@ or_setting_error<service_choice> read_program(const service_request& asked, serv
     }
     made.program.path = *found;
     made.program.arguments = asked.program;
-    made.program.environment = os::environment();
+    auto environment = read_environment(asked);
+    if (!environment) {
+        return tl::unexpected{environment.error()};
+    }
+    made.program.environment = *std::move(environment);
     return made;
 }
 

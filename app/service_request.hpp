@@ -27,6 +27,7 @@ struct service_request {
     relay_flags relay{};
     socks_flags socks{};
     std::vector<std::string> program{}; // with its arguments
+    std::vector<std::string> env{};     // of the program, beside its own: "NAME=VALUE" each
     admission_flags door{};
     std::uint64_t chargen_limit = run::builtin_options{}.chargen_limit;
     std::optional<duration> dead_after{};

@@ -21,11 +21,26 @@ std::string toml_text(std::string_view text) {
     return out + '"';
 }
 
+// {A = "x", B = "y"}, from "A=x" and "B=y".
+std::string pairs_toml(const std::vector<std::string>& pairs) {
+    std::string out;
+    for (const auto& each : pairs) {
+        const auto equals = each.find('=');
+        out += fmt::format("{}{} = {}", out.empty() ? "{" : ", ", each.substr(0, equals),
+                           toml_text(each.substr(equals + 1)));
+    }
+    return out + '}';
+}
+
 struct value_writer {
     settings& from;
+    list_form form;
 
     std::string operator()(text_slot at) const { return toml_text(at(from)); }
     std::string operator()(list_slot at) const {
+        if (form == list_form::pairs) {
+            return pairs_toml(at(from));
+        }
         std::string out;
         for (const auto& each : at(from)) {
             out += (out.empty() ? "[" : ", ") + toml_text(each);
@@ -48,7 +63,8 @@ std::string keys_toml(table which, settings from) {
     std::string out;
     for (const auto& each : all_keys()) {
         if (each.in == which && is_set(each, from)) {
-            out += fmt::format("{} = {}\n", each.name, std::visit(value_writer{from}, each.at));
+            out += fmt::format("{} = {}\n", each.name,
+                               std::visit(value_writer{from, each.form}, each.at));
         }
     }
     return out;

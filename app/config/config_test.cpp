@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <ostream>
 
 namespace portico::app {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -99,6 +101,9 @@ associations-per-client = 0
 [service.program]
 listen = "@eth0:80"
 program = ["/bin/echo", "", "a,b"]
+[service.program.env]
+Z = "1"
+A_2 = "x=y"
 )");
     ASSERT_TRUE(read) << to_text(read.error());
     EXPECT_EQ(read->log.format, log_format::json);
@@ -162,6 +167,8 @@ program = ["/bin/echo", "", "a,b"]
     EXPECT_EQ(datagrams.associations_per_client, 0U);
 
     EXPECT_THAT(read->services[4].request.program, ElementsAre("/bin/echo", "", "a,b"));
+    EXPECT_THAT(read->services[4].request.env, ElementsAre("A_2=x=y", "Z=1"));
+    EXPECT_THAT(read->services[4].choice.program.environment, Contains("A_2=x=y"));
 }
 
 TEST(config, what_is_left_out_is_as_without_the_flag) {
@@ -196,6 +203,7 @@ serve.timeout = "1500ms"
 [service.b]
 listen = "unix:/run/a \"quoted\\\" b"
 program = ["/bin/echo", "\t\\\"\u007f"]
+env = {PATH = "/bin:\u00e9", A = ""}
 [service.a]
 listen = ["[2001:DB8::1]:80", "[::1]:http"]
 to = "b.example:80"
@@ -217,6 +225,10 @@ struct broken {
     std::string text;
     std::string said; // all of it
 };
+
+void PrintTo(const broken& which, std::ostream* to) {
+    *to << which.name;
+}
 
 class a_broken_config : public testing::TestWithParam<broken> {};
 
@@ -343,6 +355,31 @@ INSTANTIATE_TEST_SUITE_P(
                "    write program = [\"/bin/cat\", \"-n\"]\n"},
         broken{"a_program_that_is_missing", "[service.x]\nlisten = ':8'\nprogram = ['/no/such']\n",
                "p.toml:3:1: the program /no/such: No such file or directory\n"},
+        broken{"an_environment",
+               "[service.x]\nlisten = ':8'\nprogram = ['/bin/cat']\n[service.x.env]\nA = 1\n2B = "
+               "'x'\n\"A=B\" = 'x'\nC = \"\\u0000\"\n",
+               "p.toml:5:5: 'env': A is a whole number, and a text in quotes is expected\n"
+               "    write A = \"1\"\n"
+               "p.toml:6:1: 'env': '2B' is no name of a variable\n"
+               "    letters, digits and '_', and no digit first\n"
+               "p.toml:7:1: 'env': 'A=B' is no name of a variable\n"
+               "    letters, digits and '_', and no digit first\n"
+               "p.toml:8:5: 'env' has a zero byte in it\n"},
+        broken{"a_misleading_environment",
+               "[service.x]\nlisten = ':8'\nprogram = ['/bin/cat']\nenv.LISTEN_FDS = '1'\nenv.A = "
+               "''\nenv.REMOTE_ADDR = ''\n",
+               "p.toml:4:5: 'env': LISTEN_FDS: that tells programs of their connection, or of the "
+               "manager; portico sets it itself, or takes it away; leave it out\n"
+               "p.toml:6:5: 'env': REMOTE_ADDR: that tells programs of their connection, or of the "
+               "manager; portico sets it itself, or takes it away; leave it out\n"},
+        broken{"an_environment_that_is_no_table",
+               "[service.x]\nlisten = ':8'\nprogram = ['/bin/cat']\nenv = ['A=b']\n",
+               "p.toml:4:7: 'env' takes a table of texts, and this is a list\n"
+               "    write env = {NAME = \"value\"}, or a table [service.NAME.env]\n"},
+        broken{"an_environment_of_no_program", echo + "env.A = '1'\n",
+               "p.toml:4:1: 'env' is about a program ('program'), and service 'x' is a built-in "
+               "service\n"
+               "    leave it out\n"},
         broken{"an_unknown_word", relay + "balance = 'least-conections'\nproxy-out = '2'\n",
                "p.toml:4:11: 'least-conections' is no value of 'balance'; did you mean "
                "'least-connections'?\n"

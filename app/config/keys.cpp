@@ -121,6 +121,12 @@ const std::array keys{
         .least = 1,
         .most = std::int64_t{1} << 50},
 
+    // of a program
+    key{.name = "env",
+        .kinds = kind::program,
+        .at = asks<&service_request::env>,
+        .form = list_form::pairs},
+
     // of a relay, some of a SOCKS server too
     key{.name = "balance",
         .kinds = kind::relay,

@@ -68,6 +68,7 @@ enum class list_form : std::uint8_t {
     plain,  // one text or a list; a comma within one means what it means to whom reads it
     commas, // and a comma separates as the flag's does
     words,  // always a list: a command
+    pairs,  // a table of texts, read as "NAME=VALUE" each, by name
 };
 
 struct key {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace portico::app {
@@ -18,7 +19,9 @@ std::string_view wanted(const key& which) {
         list_form form;
         std::string_view operator()(text_slot) const { return "a text in quotes"; }
         std::string_view operator()(list_slot) const {
-            return form == list_form::words ? "a list of texts" : "a text or a list of texts";
+            return form == list_form::words   ? "a list of texts"
+                   : form == list_form::pairs ? "a table of texts"
+                                              : "a text or a list of texts";
         }
         std::string_view operator()(truth_slot) const { return "true or false"; }
         std::string_view operator()(span_slot) const { return "a time in quotes"; }
@@ -30,6 +33,12 @@ std::string_view wanted(const key& which) {
 bool is_number(const std::string& text) {
     return !text.empty() && text.size() < 10 &&
            text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+bool is_variable(std::string_view name) {
+    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+    return !name.empty() && letters.find(name.front()) != std::string_view::npos &&
+           name.find_first_not_of(std::string{letters} + "0123456789") == std::string_view::npos;
 }
 
 // `program = ["/bin/cat", "-n"]`, from the one text that was given.
@@ -66,6 +75,10 @@ std::string type_hint(const key& which, const document_value& value) {
     if (text != nullptr && std::holds_alternative<number_slot>(which.at)) {
         return fmt::format("write {} = {}, without quotes", which.name,
                            is_number(*text) ? *text : std::to_string(which.least));
+    }
+    if (which.form == list_form::pairs) {
+        return fmt::format("write {} = {{NAME = \"value\"}}, or a table [service.NAME.{}]",
+                           which.name, which.name);
     }
     if (text != nullptr && which.form == list_form::words) {
         return as_words(which, *text);
@@ -143,6 +156,9 @@ private:
     }
 
     bool read(list_slot slot) {
+        if (which_.form == list_form::pairs) {
+            return read_pairs(slot(in_));
+        }
         if (std::holds_alternative<std::string>(value_.is) && which_.form != list_form::words) {
             return add_text(value_, slot(in_));
         }
@@ -159,6 +175,44 @@ private:
             good = add_item(each, slot(in_)) && good;
         }
         return good;
+    }
+
+    bool read_pairs(std::vector<std::string>& all) {
+        const auto* pairs = as<document_table>();
+        bool good = pairs != nullptr;
+        std::map<std::string, position> found; // in the order of their names
+        for (std::size_t i = 0; pairs != nullptr && i < pairs->size(); ++i) {
+            const auto& each = (*pairs)[i];
+            if (is_pair(each)) {
+                found.emplace(each.key + '=' + std::get<std::string>(each.value.is), each.at);
+            } else {
+                good = false;
+            }
+        }
+        for (const auto& [text, at] : found) {
+            all.push_back(text);
+            into_.items.push_back(at);
+        }
+        return good;
+    }
+
+    bool is_pair(const document_entry& which) {
+        if (!is_variable(which.key)) {
+            return fail(
+                which.at,
+                fmt::format("'{}': {} is no name of a variable", which_.name, in_quotes(which.key)),
+                "letters, digits and '_', and no digit first");
+        }
+        const auto* text = std::get_if<std::string>(&which.value.is);
+        if (text == nullptr) {
+            const auto* number = std::get_if<std::int64_t>(&which.value.is);
+            return fail(which.value.at,
+                        fmt::format("'{}': {} is {}, and a text in quotes is expected", which_.name,
+                                    which.key, type_name(which.value)),
+                        number == nullptr ? ""
+                                          : fmt::format("write {} = \"{}\"", which.key, *number));
+        }
+        return is_usable(*text, which.value.at, true);
     }
 
     bool add_item(const document_value& item, std::vector<std::string>& all) {
