@@ -69,6 +69,7 @@ foreach(name portico-core portico-os portico-run portico)
 endforeach()
 
 install(FILES ${PROJECT_SOURCE_DIR}/docs/man/portico.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${PROJECT_SOURCE_DIR}/docs/man/portico.toml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/completions/portico.bash
     DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME portico)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/completions/_portico
@@ -82,4 +83,5 @@ install(FILES
     ${PROJECT_SOURCE_DIR}/CHANGELOG.md
     ${PROJECT_SOURCE_DIR}/ARCHITECTURE.md
     DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples/serve DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/guide DESTINATION ${CMAKE_INSTALL_DOCDIR})

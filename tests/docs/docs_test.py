@@ -10,6 +10,7 @@ from screens import PORTICO, options_of, run, screen, valued_options_of, verbs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MAN_PAGE = ROOT / "docs" / "man" / "portico.1"
+MAN_PAGES = sorted((ROOT / "docs" / "man").iterdir())
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 PRIVATE = ["unshare", "--map-root-user", "--net", "sh", "-c"]
 
@@ -101,7 +102,7 @@ class ManPage(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("mandoc"), "SKIPPED: there is no mandoc")
     def test_mandoc_has_nothing_to_say(self):
-        done = subprocess.run(["mandoc", "-T", "lint", "-W", "style", MAN_PAGE], capture_output=True, text=True, check=False)
+        done = subprocess.run(["mandoc", "-T", "lint", "-W", "style", *MAN_PAGES], capture_output=True, text=True, check=False)
         found = [line for line in done.stdout.splitlines() if "referenced manual not found" not in line]
         self.assertEqual(found, [])
 
@@ -132,7 +133,7 @@ class Pages(unittest.TestCase):
             self.assertIn(f"({note.name})", index)
 
     def test_everything_is_ascii(self):
-        for page in [*PAGES, MAN_PAGE]:
+        for page in [*PAGES, *MAN_PAGES]:
             page.read_text(encoding="ascii")
 
 

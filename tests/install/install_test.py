@@ -67,7 +67,7 @@ class Install(unittest.TestCase):
     def test_each_thing_lies_in_its_standard_place(self):
         for name in (
             "include/portico/ip/address.hpp", "include/portico/os/fd.hpp", "include/portico/run/listen.hpp",
-            "share/man/man1/portico.1", "share/bash-completion/completions/portico",
+            "share/man/man1/portico.1", "share/man/man5/portico.toml.5", "share/bash-completion/completions/portico",
             "share/zsh/site-functions/_portico", "share/fish/vendor_completions.d/portico.fish",
             "share/doc/portico/LICENSE", "share/doc/portico/README.md", "share/doc/portico/guide/listening.md",
         ):
