@@ -85,6 +85,12 @@ void relay_run::handle_egress(bool is_there, const std::string& why) {
     }
 }
 
+void relay_run::pause(bool on) {
+    if (threads_) {
+        threads_->pause(on);
+    }
+}
+
 void relay_run::drain() {
     if (threads_) {
         threads_->drain();

@@ -29,6 +29,7 @@ public:
     [[nodiscard]] result<void> start(run::listener& sockets, std::span<const plan::wish> wishes,
                                      std::shared_ptr<run::admission> door,
                                      run::relay_group::ended tell);
+    void pause(bool on);
     void drain();
     void stop_now();
 

@@ -23,6 +23,7 @@ public:
     relay_threads& operator=(const relay_threads&) = delete;
     ~relay_threads();
 
+    void pause(bool on) { group_->pause(on); }
     void drain() { group_->drain(); }
     void stop_now() { group_->stop_now(); }
     void set_egress(bool is_there) { group_->set_egress(is_there); }

@@ -14,12 +14,15 @@ namespace portico::app {
 using boost::system::error_code;
 
 int serve_run::run() {
-    for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
+    for (const int each : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) {
         signals_.add(each);
     }
     // Who started us may have ignored it, and then nobody could tell how a program ended.
     std::signal(SIGCHLD, SIG_DFL);
     wait_for_signal();
+    if (!take_over()) {
+        return exit_code(side::system);
+    }
     start_until_ = deadline::after(os::now(), first_.timeout.value_or(std::chrono::seconds{10}));
     begin(std::move(first_));
     for (;;) {
@@ -34,6 +37,9 @@ int serve_run::run() {
 
 os::sys_result<std::vector<run::held_socket>> serve_run::shared_sockets() const {
     std::vector<run::held_socket> all;
+    if (is_starting_ && !given_.empty()) {
+        return run::share(given_);
+    }
     for (const auto& each : services_) {
         auto some = each.run->sockets().share(each.config.wishes);
         if (!some) {
@@ -45,7 +51,7 @@ os::sys_result<std::vector<run::held_socket>> serve_run::shared_sockets() const 
 }
 
 void serve_run::reload() {
-    if (coming_) {
+    if (coming_ || after_ || before_) {
         again_ = true;
         return;
     }
@@ -79,9 +85,9 @@ void serve_run::wait_for_signal() {
 }
 
 void serve_run::handle_signal(int number) {
-    if (number == SIGHUP) {
+    if (number == SIGHUP || number == SIGUSR2) {
         if (!ending_) {
-            reload();
+            number == SIGHUP ? reload() : hand_over();
         }
     } else if (number == SIGTERM && !ending_) {
         drain();
@@ -106,6 +112,7 @@ void serve_run::drain() {
     ending_ = true;
     network_.reset();
     retry_.cancel();
+    after_.reset(); // the next process ends without us
     fields what{{"signal", std::string{"TERM"}}};
     add_counts(what);
     if (coming_) {

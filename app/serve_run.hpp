@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.hpp"
+#include "handover.hpp"
 #include "log.hpp"
 #include "service_run.hpp"
 
@@ -45,8 +46,10 @@ struct transition {
 // Threads: one.
 class serve_run {
 public:
-    serve_run(std::string path, const serve_config& first, const log_settings& logging)
-        : path_{std::move(path)}, log_{logging}, first_{first} {}
+    // `program`: how the next process is started by a handover.
+    serve_run(std::string path, const serve_config& first, const log_settings& logging,
+              successor_program program)
+        : path_{std::move(path)}, log_{logging}, first_{first}, program_{std::move(program)} {}
 
     // Returns the exit code.
     int run();
@@ -67,6 +70,15 @@ private:
     void fail(const diagnostic& why, side who);
     void give_up_transition();
     void finish();
+
+    // ---- from the process before us, and to the next one: serve_handover.cpp ----
+    [[nodiscard]] bool take_over();
+    void wait_for_turn();
+    void tell_serving();
+    void hand_over();
+    void pause(bool on);
+    void handle_handed_over(const handover_report& report);
+    void handle_not_handed_over(const std::string& why);
 
     // ---- running: serve_run.cpp ----
     void reload();
@@ -94,12 +106,17 @@ private:
     std::unique_ptr<transition> coming_;
     std::uint64_t reloads_ = 0;
     bool is_starting_ = true;
-    bool again_ = false;         // HUP came during a transition
-    bool network_again_ = false; // or the network changed
+    bool again_ = false;          // HUP came during a transition
+    bool network_again_ = false;  // or the network changed
+    bool hand_over_next_ = false; // or USR2 came
     std::unique_ptr<run::network_watch> network_;
     serve_config now_; // what is running
     deadline start_until_ = deadline::never();
     boost::asio::steady_timer retry_{context_};
+    std::unique_ptr<handover_in> before_; // until the process before us has let go
+    std::unique_ptr<handover_out> after_; // while the next one is on its way
+    std::vector<run::held_socket> given_; // by the process before us, until the start
+    successor_program program_;           // as it was started
     bool ending_ = false;
     int exit_code_ = 0;
 };

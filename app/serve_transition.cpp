@@ -183,9 +183,13 @@ void serve_run::prepare() {
 }
 
 void serve_run::handle_prepared() {
-    if (coming_ && !ending_ && --coming_->preparing == 0) {
-        swap();
+    if (!coming_ || ending_ || --coming_->preparing != 0) {
+        return;
     }
+    if (before_) {
+        return wait_for_turn();
+    }
+    swap();
 }
 
 bool serve_run::goes_on(const hosted_service& which) const {
@@ -215,6 +219,9 @@ void serve_run::swap() {
     const auto before = std::exchange(services_, std::move(now.made));
     tell_done(before);
     coming_.reset();
+    if (before_) {
+        return tell_serving();
+    }
     finish();
 }
 
@@ -289,7 +296,7 @@ void serve_run::handle_network() {
     if (ending_) {
         return;
     }
-    if (coming_) {
+    if (coming_ || after_ || before_) {
         network_again_ = true;
         return;
     }
@@ -321,6 +328,9 @@ void serve_run::fail(const diagnostic& why, side who) {
 // What was made for nothing goes; of what runs nothing has changed.
 void serve_run::fail(const std::string& why, side who) {
     if (is_starting_) {
+        if (before_) {
+            before_->failed(why.substr(0, 1000));
+        }
         std::cerr << "portico: serve: " << why << (why.ends_with('\n') ? "" : "\n");
         exit_code_ = exit_code(who);
         return context_.stop();
@@ -353,6 +363,8 @@ void serve_run::finish() {
         reload();
     } else if (std::exchange(network_again_, false)) {
         handle_network();
+    } else if (std::exchange(hand_over_next_, false)) {
+        hand_over();
     }
 }
 

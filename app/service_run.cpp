@@ -344,6 +344,13 @@ std::vector<kept_socket> service_run::open_sockets() const {
     return all;
 }
 
+void service_run::pause(bool on) {
+    listener_->pause(on);
+    if (relay_) {
+        relay_->pause(on);
+    }
+}
+
 void service_run::drain(std::vector<kept_socket> successors) {
     if (std::exchange(ending_, true)) {
         return;

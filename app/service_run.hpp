@@ -51,6 +51,9 @@ public:
     [[nodiscard]] tl::expected<void, service_failure> prepare(std::function<void()> ready);
     [[nodiscard]] tl::expected<void, service_failure> start();
 
+    // Takes nobody from the queues of its connections until it is told to go on. Datagrams are
+    // taken as ever.
+    void pause(bool on);
     // No more clients but those that are on their way in; who is there may stay. `successors`:
     // sockets that somebody goes on with, and where nobody is kept out.
     void drain(std::vector<kept_socket> successors = {});

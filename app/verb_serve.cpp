@@ -6,6 +6,7 @@
 #include "serve_run.hpp"
 #include "verb.hpp"
 
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -28,6 +29,12 @@ tl::expected<serve_config, int> read(const std::string& file) {
     return *std::move(config);
 }
 
+// Where this program lies; what replaces it there is what a handover starts.
+std::string own_program() {
+    std::error_code wrong;
+    return std::filesystem::read_symlink("/proc/self/exe", wrong).string();
+}
+
 int run_serve(const serve_options& asked) {
     auto config = read(asked.file);
     if (!config) {
@@ -41,7 +48,9 @@ int run_serve(const serve_options& asked) {
         return next ? print_difference(*config, *next) : next.error();
     }
     const auto logging = config->log;
-    return serve_run{asked.file, *std::move(config), logging}.run();
+    return serve_run{
+        asked.file, *std::move(config), logging, {own_program(), {"portico", "serve", asked.file}}}
+        .run();
 }
 
 } // namespace
@@ -61,7 +70,9 @@ void add_serve(CLI::App& command, invocation& call) {
         "signals:\n"
         "  HUP    read the file again; what has not changed goes on, and an error changes\n"
         "         nothing\n"
-        "  TERM   take no more connections, end with the last one (exit code 0)\n"
+        "  USR2   hand over to a new process of the program as it is now, which takes the\n"
+                 "         sockets; nobody is lost, and if it fails this one goes on\n"
+                 "  TERM   take no more connections, end with the last one (exit code 0)\n"
         "  INT, or TERM again   end at once, connections are reset (exit code 0)\n"
         "\n"
         "example:\n"

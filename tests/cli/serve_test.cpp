@@ -8,6 +8,7 @@
 #include <fstream>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <thread>
 
 namespace portico {
@@ -420,6 +421,127 @@ TEST_F(serve_command, two_hundred_reloads_under_load_lose_nobody) {
     EXPECT_GT(clients.done(), 200U);
     server.signal(SIGTERM);
     EXPECT_EQ(server.wait(), 0);
+}
+
+// ---- handover ----
+
+class handover_command : public serve_command {
+protected:
+    // From the process `old` to the next one, whose number it returns. They write to the pipes of
+    // the first one, which has to be there.
+    static pid_t hand_over(process& first, pid_t old) {
+        ::kill(old, SIGUSR2);
+        const auto next =
+            first.wait_for_out('\n' + std::to_string(old) + " handed over to (\\d+)\n");
+        EXPECT_TRUE(next) << first.out() << first.err();
+        return next ? std::stoi(*next) : 0;
+    }
+    // Its end; it is no child of ours.
+    static void wait_for_end_of(pid_t which) {
+        const os::fd watched{static_cast<int>(::syscall(SYS_pidfd_open, which, 0))};
+        if (watched) {
+            pollfd ended{watched.raw(), POLLIN, 0};
+            EXPECT_EQ(::poll(&ended, 1, 60'000), 1) << which << " does not end";
+        }
+    }
+};
+
+TEST_F(handover_command, the_next_process_has_the_sockets_and_the_old_one_its_connections) {
+    const std::string rest = "listen = [\":0\", \"unix:" + file("s") + "\"]\nbuiltin = \"echo\"\n";
+    write("[service.any]\n" + rest);
+    auto server = serve();
+    const auto port = server.wait_for_out(R"(listening tcp 0\.0\.0\.0:(\d+))");
+    ASSERT_TRUE(port && server.wait_for_out("listening unix")) << server.err();
+    const auto old = connect_to(at("[::1]:" + *port));
+    EXPECT_EQ(ask(old, "1"), "1");
+    // The next one reads the file as it is then.
+    write("[service.more]\nlisten = \"localhost:7009\"\nbuiltin = \"echo\"\n[service.any]\n" +
+          rest);
+    const auto next = hand_over(server, server.pid());
+    ASSERT_NE(next, 0);
+    EXPECT_EQ(echoed(at("127.0.0.1:" + *port), "v4"), "v4");
+    EXPECT_EQ(echoed(at("[::1]:" + *port), "v6"), "v6");
+    EXPECT_EQ(ask(connect_to(ip::unix_name::path(file("s")).value()), "file"), "file");
+    EXPECT_EQ(echoed(at("[::1]:7009"), "new"), "new");
+    EXPECT_EQ(ask(old, "2"), "2") << "by the old one";
+    EXPECT_TRUE(os::shutdown_send(old.raw()));
+    EXPECT_EQ(server.wait(), 0);
+    EXPECT_TRUE(std::filesystem::exists(file("s")));
+    ::kill(next, SIGTERM);
+    wait_for_end_of(next);
+    EXPECT_FALSE(std::filesystem::exists(file("s")));
+}
+
+TEST_F(handover_command, a_next_process_that_cannot_start_changes_nothing) {
+    write("[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7001")) << server.err();
+    write("[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"ecco\"\n");
+    server.signal(SIGUSR2);
+    ASSERT_TRUE(server.wait_for_err("not handed over: everything goes on as it was"));
+    EXPECT_THAT(server.err(), HasSubstr("ecco")) << "it says what is wrong";
+    EXPECT_EQ(echoed(at("[::1]:7001"), "hi"), "hi");
+    // It got further: one of its sockets is somebody else's.
+    const auto taken = at("127.0.0.1:7005");
+    const auto other = os::socket(taken, ip::transport::tcp).value();
+    ASSERT_TRUE(os::bind(other, taken) && os::listen(other, 1));
+    write("[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n[service.b]\nlisten = "
+          "\"127.0.0.1:7005\"\nbuiltin = \"echo\"\n");
+    server.signal(SIGUSR2);
+    ASSERT_TRUE(server.wait_for_err("detail=\"the new process: .*7005")) << server.err();
+    EXPECT_EQ(echoed(at("127.0.0.1:7001"), "hi"), "hi");
+    // And then one that can.
+    write("[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n");
+    const auto next = hand_over(server, server.pid());
+    EXPECT_EQ(server.wait(), 0);
+    EXPECT_EQ(echoed(at("127.0.0.1:7001"), "hi"), "hi");
+    ::kill(next, SIGTERM);
+    wait_for_end_of(next);
+}
+
+TEST_F(handover_command, an_inherited_socket_goes_on_by_its_name_and_its_number) {
+    const ip::any_endpoint any{ip::endpoint{ip::address::loopback(ip::family::v6), 0}};
+    const auto given = os::socket(any, ip::transport::tcp).value();
+    ASSERT_TRUE(os::bind(given, any) && os::listen(given, 16));
+    const auto where = os::getsockname(given.raw()).value();
+    write("[service.two]\nlisten = \"fd:3\"\nbuiltin = \"echo\"\n");
+    testkit::process_options how;
+    how.inherit = {given.raw()};
+    auto server = serve(how);
+    ASSERT_TRUE(server.wait_for_out("listening tcp")) << server.err();
+    const auto old = connect_to(where);
+    EXPECT_EQ(ask(old, "first"), "first");
+    const auto second = hand_over(server, server.pid());
+    const auto third = hand_over(server, second);
+    EXPECT_EQ(echoed(where, "third"), "third");
+    EXPECT_EQ(ask(old, "first"), "first");
+    ::kill(third, SIGTERM);
+    wait_for_end_of(third);
+}
+
+TEST_F(handover_command, two_hundred_handovers_under_load_lose_nobody) {
+    write("[log]\nlevel = \"warning\"\n"
+          "[service.origin]\nlisten = \"localhost:7000\"\nbuiltin = \"echo\"\n"
+          "[service.echo]\nlisten = \":7001\"\nbuiltin = \"echo\"\n"
+          "[service.relay]\nlisten = \":7002\"\nto = \"localhost:7000\"\nthreads = 2\n");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 0.0.0.0:7002")) << server.err();
+    load clients{{at("127.0.0.1:7001"), at("[::1]:7001"), at("127.0.0.1:7002"), at("[::1]:7002")},
+                 4};
+    const auto oldest = connect_to(at("[::1]:7002"));
+    EXPECT_EQ(ask(oldest, "first"), "first");
+    auto now = server.pid();
+    for (int i = 1; i <= 200 && now != 0; ++i) {
+        now = hand_over(server, now);
+    }
+    clients.stop();
+    EXPECT_EQ(ask(oldest, "still"), "still") << "in the first of them";
+    EXPECT_TRUE(os::shutdown_send(oldest.raw()));
+    EXPECT_EQ(clients.failed(), 0U) << clients.first_failure() << '\n' << server.err();
+    EXPECT_GT(clients.done(), 200U);
+    EXPECT_EQ(server.wait(), 0);
+    ::kill(now, SIGTERM);
+    wait_for_end_of(now);
 }
 
 } // namespace

@@ -88,6 +88,7 @@ struct listener::state : std::enable_shared_from_this<listener::state> {
     bool watching = false;
     bool scheduled = false;
     bool closed = false;
+    bool paused = false;
 };
 
 void listener::state::start() {
@@ -156,7 +157,7 @@ void listener::state::turn() {
         return;
     }
     for (int i = 0; i < budget; ++i) {
-        if (!pending || closed) {
+        if (!pending || closed || paused) {
             break;
         }
         const auto next = order.poll_next(os::now());
@@ -166,7 +167,7 @@ void listener::state::turn() {
         }
         attempt(*next);
     }
-    if (pending) {
+    if (pending && !paused) {
         schedule();
     }
 }
@@ -340,6 +341,13 @@ void listener::close(std::span<const os::file_identity> but_not_those) {
     state_->close(but_not_those);
 }
 
+void listener::pause(bool on) {
+    state_->paused = on;
+    if (!on && state_->pending) {
+        state_->schedule();
+    }
+}
+
 std::vector<std::string> listener::clone(std::size_t count) {
     std::vector<std::string> remarks;
     for (auto& each : state_->sockets) {
@@ -353,31 +361,55 @@ std::vector<std::string> listener::clone(std::size_t count) {
     return remarks;
 }
 
+namespace {
+
+os::sys_result<held_socket> share_one(const bound_socket& from, const ip::listen_address& wish) {
+    held_socket made;
+    made.wish = wish;
+    auto& to = made.socket;
+    auto copy = os::dup(from.descriptor);
+    if (!copy) {
+        return tl::unexpected{copy.error()};
+    }
+    to.descriptor = *std::move(copy);
+    to.at = from.at;
+    to.over = from.over;
+    to.file = from.file;
+    to.v6only = from.v6only;
+    to.inherited = from.inherited;
+    for (const auto& clone : from.clones) {
+        auto second = os::dup(clone);
+        if (!second) {
+            return tl::unexpected{second.error()};
+        }
+        to.clones.push_back(*std::move(second));
+    }
+    return made;
+}
+
+} // namespace
+
 os::sys_result<std::vector<held_socket>>
 listener::share(const std::vector<plan::wish>& wishes) const {
     std::vector<held_socket> all;
     for (const auto& each : state_->sockets) {
-        held_socket made;
-        made.wish = wishes.at(each.wish).where;
-        auto& to = made.socket;
-        auto copy = os::dup(each.descriptor);
-        if (!copy) {
-            return tl::unexpected{copy.error()};
+        auto made = share_one(each, wishes.at(each.wish).where);
+        if (!made) {
+            return tl::unexpected{made.error()};
         }
-        to.descriptor = *std::move(copy);
-        to.at = each.at;
-        to.over = each.over;
-        to.file = each.file;
-        to.v6only = each.v6only;
-        to.inherited = each.inherited;
-        for (const auto& clone : each.clones) {
-            auto second = os::dup(clone);
-            if (!second) {
-                return tl::unexpected{second.error()};
-            }
-            to.clones.push_back(*std::move(second));
+        all.push_back(*std::move(made));
+    }
+    return all;
+}
+
+os::sys_result<std::vector<held_socket>> share(const std::vector<held_socket>& sockets) {
+    std::vector<held_socket> all;
+    for (const auto& each : sockets) {
+        auto made = share_one(each.socket, each.wish);
+        if (!made) {
+            return tl::unexpected{made.error()};
         }
-        all.push_back(std::move(made));
+        all.push_back(*std::move(made));
     }
     return all;
 }

@@ -64,7 +64,7 @@ void relay_engine::loop::set_stream_options(int which) const {
 }
 
 void relay_engine::loop::watch_listening(listening& which) {
-    if (which.watched || which.paused) {
+    if (which.watched || which.paused || is_paused_) {
         return;
     }
     const auto number = static_cast<std::uint32_t>(&which - &listening_.front());
@@ -186,6 +186,13 @@ bool relay_engine::loop::shed(listening& from) {
         pause_listening(from, decided.until);
     }
     return decided.step == admit::accept_step::again;
+}
+
+void relay_engine::loop::pause_accepting(bool on) {
+    is_paused_ = on;
+    for (auto& each : listening_) {
+        on ? unwatch_listening(each) : watch_listening(each);
+    }
 }
 
 void relay_engine::loop::begin_drain() {

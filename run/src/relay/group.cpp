@@ -138,6 +138,12 @@ std::uint64_t relay_group::active() const {
     return sum;
 }
 
+void relay_group::pause(bool on) {
+    for (const auto& each : members_) {
+        each->engine->post_pause(on);
+    }
+}
+
 void relay_group::drain() {
     for (const auto& each : members_) {
         each->engine->post_drain();

@@ -270,6 +270,9 @@ void relay_engine::loop::handle_work() {
 
 void relay_engine::loop::handle_order(order what) {
     switch (what) {
+    case order::pause:
+    case order::resume:
+        return pause_accepting(what == order::pause);
     case order::drain:
         return begin_drain();
     case order::stop:
@@ -530,6 +533,9 @@ deadline relay_engine::next_deadline() const noexcept {
 }
 void relay_engine::post(relay_pair pair) {
     loop_->post(std::move(pair));
+}
+void relay_engine::post_pause(bool on) {
+    loop_->post(on ? loop::order::pause : loop::order::resume);
 }
 void relay_engine::post_drain() {
     loop_->post(loop::order::drain);

@@ -132,7 +132,7 @@ public:
     bool turn(bool may_wait, const os::sigpipe_held& quiet);
     [[nodiscard]] deadline next_deadline() const noexcept;
 
-    enum class order : std::uint8_t { drain, stop, egress_gone, egress_back };
+    enum class order : std::uint8_t { pause, resume, drain, stop, egress_gone, egress_back };
     void post(order what);
     void post(relay_pair pair);
 
@@ -183,6 +183,7 @@ private:
     bool shed(listening& from);
     [[nodiscard]] bool begin(listening& from, os::fd client, const calls::peer_name& peer,
                              admission::room room);
+    void pause_accepting(bool on);
     void begin_drain();
     void close_listening();
 
@@ -253,6 +254,7 @@ private:
     std::size_t number_at_door_ = 0;
     bool waits_for_room_ = false;
     bool is_egress_gone_ = false;
+    bool is_paused_ = false; // somebody else accepts, perhaps
     std::uint64_t number_ = 0;
     bool accepting_ = true;
     bool stopped_ = false;

@@ -68,6 +68,10 @@ struct listen_report {
     [[nodiscard]] std::string text() const;
 };
 
+// Second descriptors of them all.
+[[nodiscard]] os::sys_result<std::vector<held_socket>>
+share(const std::vector<held_socket>& sockets);
+
 // Counters of accepting; each event is counted once.
 struct accept_counters {
     std::uint64_t calls = 0; // accept4(2) calls, whatever came of them
@@ -117,6 +121,9 @@ public:
             },
             token);
     }
+
+    // Accepts nobody until it is told to go on; who is pending stays so.
+    void pause(bool on);
 
     // Opens `clones` of each stream socket until there are `count` sockets at its address, so that
     // the kernel spreads connections over them. Where that cannot be had (UNIX and inherited

@@ -106,6 +106,8 @@ public:
 
     // Takes a client over.
     void post(relay_pair pair);
+    // Accepts nobody, until it is told to go on.
+    void post_pause(bool on);
     // Accepts what is in the queues and nothing more, and ends with the last connection. New
     // connection requests are ignored, so that those that are half-way can be finished.
     void post_drain();

@@ -42,6 +42,7 @@ public:
     [[nodiscard]] const relay_counters& counters(std::size_t which) const;
     [[nodiscard]] std::uint64_t active() const; // connections
 
+    void pause(bool on);
     // Accepts for `half_way` longer, and then what is still in the queues: see
     // listener::ignore_new().
     void drain();

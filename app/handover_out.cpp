@@ -1,0 +1,216 @@
+// The old process' part of a handover.
+
+#include "handover.hpp"
+
+#include "portico/os/clock.hpp"
+#include "portico/os/inherit.hpp"
+#include "portico/os/queue.hpp"
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <fcntl.h>
+#include <unistd.h>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+namespace json = boost::json;
+
+constexpr duration between_looks = std::chrono::milliseconds{10};
+
+std::string to_message(const run::held_socket& which) {
+    const auto& socket = which.socket;
+    json::object made{{"wish", ip::to_text(which.wish)},
+                      {"transport", ip::to_text(socket.over)},
+                      {"v6only", socket.v6only}};
+    if (socket.inherited) {
+        made["inherited"] = *socket.inherited;
+    }
+    if (socket.file) {
+        made["device"] = socket.file->device;
+        made["inode"] = socket.file->inode;
+    }
+    return json::serialize(made);
+}
+
+// How many descriptors the manager gave us, from 3 on.
+int given_by_manager() {
+    const auto given = os::read_listen_environment();
+    int count = 0;
+    if (given.fds && given.pid == std::to_string(::getpid())) {
+        std::from_chars(given.fds->data(), given.fds->data() + given.fds->size(), count);
+    }
+    return count;
+}
+
+} // namespace
+
+handover_out::handover_out(boost::asio::io_context& context, events tell)
+    : context_{context}, tell_{std::move(tell)}, timer_{context} {}
+
+handover_out::~handover_out() {
+    static_cast<void>(child_.reap());
+}
+
+tl::expected<void, std::string> handover_out::start(const successor_program& which,
+                                                    std::vector<run::held_socket> sockets) {
+    auto pair = os::passing_pair();
+    if (!pair) {
+        return tl::unexpected{"a channel: " + pair.error().message()};
+    }
+    sockets_ = std::move(sockets);
+    seen_empty_.assign(sockets_.size(), false);
+    if (auto done = spawn(which, std::move(pair->second)); !done) {
+        return done;
+    }
+    channel_ = std::make_unique<handover_channel>(
+        context_, std::move(pair->first), [this](const std::string& what) { handle(what); });
+    if (auto done = send_sockets(); !done) {
+        static_cast<void>(child_.kill(SIGKILL));
+        return done;
+    }
+    report_.successor = child_.pid();
+    report_.sockets = sockets_.size();
+    channel_->listen();
+    arm(handover_patience, &handover_out::handle_late);
+    return {};
+}
+
+// What was inherited keeps its number there, because "fd:3" is asked for by it.
+tl::expected<void, std::string> handover_out::spawn(const successor_program& which,
+                                                    os::fd other_end) {
+    std::vector<int> descriptors{0, 1, 2};
+    int last = 2 + given_by_manager();
+    for (const auto& each : sockets_) {
+        last = std::max(last, each.socket.inherited.value_or(0));
+    }
+    if (static_cast<std::size_t>(last) + 2 > os::most_descriptors) {
+        return tl::unexpected{"descriptor " + std::to_string(last) +
+                              " was inherited, and no number beyond " +
+                              std::to_string(os::most_descriptors - 2) + " can be handed on"};
+    }
+    for (int number = 3; number <= last; ++number) {
+        const bool is_open = ::fcntl(number, F_GETFD) >= 0;
+        const bool is_inherited =
+            number <= 2 + given_by_manager() ||
+            std::any_of(sockets_.begin(), sockets_.end(),
+                        [&](const auto& each) { return each.socket.inherited == number; });
+        descriptors.push_back(is_open && is_inherited ? number : 2);
+    }
+    descriptors.push_back(other_end.raw());
+    auto environment = os::environment();
+    std::erase_if(environment, [](const std::string& each) {
+        return each.starts_with(std::string{handover_variable} + '=');
+    });
+    environment.push_back(std::string{handover_variable} + '=' +
+                          std::to_string(descriptors.size() - 1));
+    os::spawn_settings how;
+    if (given_by_manager() > 0) {
+        how.pid_variable = "LISTEN_PID";
+    }
+    auto made = os::spawn(which.path, which.arguments, environment, descriptors, how);
+    if (!made) {
+        return tl::unexpected{which.path + ": " + os::to_text(made.error(), how) + ": " +
+                              made.error().why.message()};
+    }
+    child_ = *std::move(made);
+    return {};
+}
+
+tl::expected<void, std::string> handover_out::send_sockets() {
+    for (const auto& each : sockets_) {
+        std::vector<int> descriptors{each.socket.descriptor.raw()};
+        for (const auto& clone : each.socket.clones) {
+            descriptors.push_back(clone.raw());
+        }
+        const auto text = to_message(each);
+        const auto sent =
+            os::send_descriptors(channel_->raw(), std::as_bytes(std::span{text}), descriptors);
+        if (!sent) {
+            return tl::unexpected{"the sockets cannot be sent: " + sent.error().message()};
+        }
+    }
+    channel_->say("end");
+    return {};
+}
+
+void handover_out::handle(const std::string& what) {
+    if (what == "ready" && !paused_) {
+        paused_ = true;
+        tell_.pause(true);
+        for (const auto& each : sockets_) {
+            if (const auto queue = os::accept_queue_of(each.socket.descriptor.raw())) {
+                report_.waiting += queue->waiting;
+            }
+        }
+        went_ = os::now();
+        channel_->say("go");
+        return arm(handover_patience, &handover_out::handle_late);
+    }
+    if (what == "serving" && paused_) {
+        until_ = deadline::after(os::now(), handover_patience);
+        return look_at_queues();
+    }
+    fail(what.empty()                  ? "the new process has ended before it served"
+         : what.starts_with("failed ") ? "the new process: " + what.substr(7)
+                                       : "the new process says '" + what + "' out of turn");
+}
+
+// We accept nobody, so whoever leaves a queue was taken by the new process.
+void handover_out::look_at_queues() {
+    bool all = true;
+    for (std::size_t i = 0; i < sockets_.size(); ++i) {
+        const auto& socket = sockets_[i].socket;
+        const auto is_empty = [](const os::fd& each) { return !os::is_readable(each.raw()); };
+        seen_empty_[i] = seen_empty_[i] || socket.over != ip::transport::tcp ||
+                         (is_empty(socket.descriptor) &&
+                          std::all_of(socket.clones.begin(), socket.clones.end(), is_empty));
+        all = all && seen_empty_[i];
+    }
+    if (all) {
+        return finish();
+    }
+    if (until_.has_passed(os::now())) {
+        return fail("the new process does not take all of the connections that wait");
+    }
+    arm(between_looks, &handover_out::look_at_queues);
+}
+
+void handover_out::arm(duration patience, void (handover_out::*then)()) {
+    timer_.expires_after(patience);
+    timer_.async_wait([this, then](boost::system::error_code wrong) {
+        if (!wrong) { // else we may be gone
+            (this->*then)();
+        }
+    });
+}
+
+void handover_out::handle_late() {
+    fail("the new process took longer than 30 seconds");
+}
+
+void handover_out::fail(const std::string& why) {
+    timer_.cancel();
+    channel_.reset(); // it ends with that
+    if (std::exchange(paused_, false)) {
+        tell_.pause(false);
+    }
+    const auto tell = tell_.failed; // it may end us
+    tell(why);
+}
+
+void handover_out::finish() {
+    timer_.cancel();
+    report_.unattended = os::now() - went_;
+    channel_->say("done");
+    channel_.reset();
+    const auto tell = tell_.done;
+    tell(report_);
+}
+
+} // namespace portico::app

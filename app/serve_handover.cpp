@@ -1,0 +1,110 @@
+// From the process before us, and to the next one.
+
+#include "listen_log.hpp"
+#include "serve_run.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <unistd.h>
+#include <utility>
+
+namespace portico::app {
+
+// True: there is no process before us, or its sockets are here.
+bool serve_run::take_over() {
+    const char* number = std::getenv(handover_variable);
+    if (number == nullptr) {
+        return true;
+    }
+    int channel = -1;
+    std::from_chars(number, number + std::strlen(number), channel);
+    ::unsetenv(handover_variable); // it is not for our programs
+    auto made = handover_in::take(context_, os::fd{channel});
+    if (!made) {
+        std::cerr << "portico: serve: " << handover_variable << '=' << number << ": "
+                  << made.error() << '\n';
+        return false;
+    }
+    before_ = *std::move(made);
+    given_ = before_->take_sockets();
+    return true;
+}
+
+void serve_run::wait_for_turn() {
+    before_->ready([this] { swap(); },
+                   [this] {
+                       log_.write(severity::error, "the process before us goes on without us");
+                       exit_code_ = exit_code(side::system);
+                       is_starting_ ? context_.stop() : drain();
+                   });
+}
+
+void serve_run::tell_serving() {
+    given_.clear();
+    before_->serving([this] {
+        log_.write(severity::info, "the process before us has handed over");
+        // Not within the call of what is to be destroyed.
+        boost::asio::post(context_, [this] {
+            before_.reset();
+            finish();
+        });
+    });
+}
+
+void serve_run::hand_over() {
+    if (coming_ || after_ || before_) {
+        hand_over_next_ = true;
+        return;
+    }
+    auto sockets = shared_sockets();
+    if (!sockets) {
+        return handle_not_handed_over(sockets.error().message());
+    }
+    after_ = std::make_unique<handover_out>(
+        context_,
+        handover_out::events{[this](bool on) { pause(on); },
+                             [this](const handover_report& report) { handle_handed_over(report); },
+                             [this](const std::string& why) { handle_not_handed_over(why); }});
+    if (const auto begun = after_->start(program_, *std::move(sockets)); !begun) {
+        handle_not_handed_over(begun.error());
+    }
+}
+
+void serve_run::pause(bool on) {
+    for (const auto& each : services_) {
+        each.run->pause(on);
+    }
+}
+
+void serve_run::handle_not_handed_over(const std::string& why) {
+    log_.write(severity::error, "not handed over: everything goes on as it was", {{"detail", why}});
+    boost::asio::post(context_, [this] {
+        after_.reset();
+        finish();
+    });
+}
+
+void serve_run::handle_handed_over(const handover_report& report) {
+    fields what{{"process.successor", static_cast<std::uint64_t>(report.successor)},
+                {"sockets", std::uint64_t{report.sockets}},
+                {"waiting", report.waiting}};
+    add_duration(what, report.unattended);
+    add_counts(what);
+    print_out(std::to_string(::getpid()) + " handed over to " + std::to_string(report.successor) +
+              '\n');
+    log_.write(severity::info, "handed over; stopping when the last connection has ended", what);
+    ending_ = true;
+    network_.reset();
+    for (auto& each : std::exchange(services_, {})) {
+        leaving_.push_back(each.run);
+        each.run->drain(each.run->open_sockets()); // somebody goes on with all of them
+    }
+    boost::asio::post(context_, [this] { after_.reset(); });
+    sweep_soon();
+}
+
+} // namespace portico::app
