@@ -1,10 +1,8 @@
 #include "portico/os/inherit.hpp"
+#include "inherit/environment.hpp"
 #include "portico/os/socket.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <climits>
-#include <cstdlib>
 #include <fcntl.h>
 #include <string_view>
 #include <unistd.h>
@@ -12,28 +10,8 @@
 namespace portico::os {
 namespace {
 
-std::optional<std::string> variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? std::nullopt : std::optional<std::string>{value};
-}
-
-std::optional<int> number_of(std::string_view text) {
-    int value = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool whole = code == std::errc{} && end == text.data() + text.size() && value >= 0;
-    return whole ? std::optional{value} : std::nullopt;
-}
-
 error mistake(int number) {
     return {{number, std::system_category()}, operation::inspect, side::caller, {}};
-}
-
-// A text from the environment, shown to a person: short and printable.
-std::string shown(std::string_view text) {
-    std::string made{text.substr(0, 64)};
-    std::replace_if(
-        made.begin(), made.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-    return text.size() > 64 ? made + "..." : made;
 }
 
 inherit_error bad_value(std::string_view name, std::string_view value, std::string_view what,
@@ -120,7 +98,7 @@ inherited_sockets(const listen_environment& given, pid_t self) {
     if (!given.fds || !given.pid) {
         return sockets;
     }
-    const auto pid = number_of(*given.pid);
+    const auto pid = number_of<int>(*given.pid);
     if (!pid || *pid == 0) {
         return tl::unexpected{
             bad_value("LISTEN_PID", *given.pid, "it is not a process number",
@@ -129,7 +107,7 @@ inherited_sockets(const listen_environment& given, pid_t self) {
     if (*pid != self) {
         return sockets;
     }
-    const auto count = number_of(*given.fds);
+    const auto count = number_of<int>(*given.fds);
     if (!count || *count > INT_MAX - first_inherited) {
         return tl::unexpected{bad_value("LISTEN_FDS", *given.fds, "it is not a number of sockets",
                                         "it is how many sockets are passed, from descriptor 3 on")};
