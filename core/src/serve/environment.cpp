@@ -19,8 +19,8 @@ constexpr std::array<std::string_view, 35> misleading{
     "LISTEN_FDS",    "LISTEN_PID",     "LISTEN_PIDFDID", "LISTEN_FDNAMES", "NOTIFY_SOCKET",
     "WATCHDOG_USEC", "WATCHDOG_PID",   "MAINPID",        "MANAGERPID",     "GATEWAY_INTERFACE",
 };
-constexpr std::array<std::string_view, 5> misleading_beginnings{"TCP6", "IPCLOCAL", "IPCREMOTE",
-                                                                "SOCAT_", "NCAT_"};
+constexpr std::array<std::string_view, 7> misleading_beginnings{
+    "TCP6", "UDPLOCAL", "UDPREMOTE", "IPCLOCAL", "IPCREMOTE", "SOCAT_", "NCAT_"};
 
 void add_ip(std::vector<variable>& to, const ip::endpoint& local, const ip::endpoint& peer,
             std::uint64_t from_peer) {
@@ -85,14 +85,33 @@ std::vector<variable> variables_of(const connection_facts& connection) {
     return made;
 }
 
+std::vector<variable> variables_of_socket(const ip::any_endpoint& local, ip::transport over) {
+    std::vector<variable> made;
+    const auto* at = std::get_if<ip::endpoint>(&local);
+    if (at == nullptr) {
+        made.push_back({"PROTO", "UNIX"});
+        add_path(made, "UNIXLOCALPATH", local);
+        return made;
+    }
+    const auto here = ip::canonical(*at);
+    const auto address = ip::to_text(here.address);
+    const auto port = std::to_string(here.port);
+    const std::string protocol = over == ip::transport::tcp ? "TCP" : "UDP";
+    made.push_back({"PROTO", protocol});
+    made.push_back({protocol + "LOCALIP", address});
+    made.push_back({protocol + "LOCALPORT", port});
+    made.push_back({"SERVER_ADDR", address});
+    made.push_back({"SERVER_PORT", port});
+    return made;
+}
+
 bool misleads(std::string_view name) noexcept {
     return std::find(misleading.begin(), misleading.end(), name) != misleading.end() ||
            std::any_of(misleading_beginnings.begin(), misleading_beginnings.end(),
                        [name](std::string_view each) { return name.starts_with(each); });
 }
 
-std::vector<std::string> program_environment(std::span<const std::string> inherited,
-                                             const connection_facts& connection) {
+std::vector<std::string> inheritable(std::span<const std::string> inherited) {
     std::vector<std::string> made;
     for (const auto& each : inherited) {
         const auto end = each.find('=');
@@ -101,8 +120,24 @@ std::vector<std::string> program_environment(std::span<const std::string> inheri
             made.push_back(each);
         }
     }
-    for (const auto& [name, value] : variables_of(connection)) {
-        auto& line = made.emplace_back(name);
+    return made;
+}
+
+void set_variable(std::vector<std::string>& environment, const variable& which) {
+    const auto begin = which.name + '=';
+    std::erase_if(environment, [&](const std::string& each) { return each.starts_with(begin); });
+    environment.push_back(begin + which.value);
+}
+
+std::vector<std::string> program_environment(std::span<const std::string> inherited,
+                                             std::span<const variable> own) {
+    std::vector<std::string> made;
+    made.reserve(inherited.size() + own.size());
+    made.assign(inherited.begin(), inherited.end());
+    for (const auto& [name, value] : own) {
+        auto& line = made.emplace_back();
+        line.reserve(name.size() + 1 + value.size());
+        line += name;
         line += '=';
         line += value;
     }

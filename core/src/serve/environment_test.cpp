@@ -87,7 +87,8 @@ TEST(environment, what_tells_of_another_connection_is_not_inherited) {
                                         "TCPREMOTEIP=1.2.3.4",
                                         "EMPTY=",
                                         "A=b=c"};
-    const auto made = program_environment(ours, {at("192.0.2.1:80"), at("192.0.2.2:1")});
+    const auto made = program_environment(inheritable(ours),
+                                          variables_of({at("192.0.2.1:80"), at("192.0.2.2:1")}));
     ASSERT_GE(made.size(), 3U);
     EXPECT_EQ(std::vector(made.begin(), made.begin() + 3),
               (std::vector<std::string>{"PATH=/bin", "EMPTY=", "A=b=c"}));
@@ -108,9 +109,36 @@ TEST(environment, all_that_is_set_for_one_connection_misleads_the_next) {
 }
 
 TEST(environment, what_is_no_variable_is_left_out) {
-    const std::vector<std::string> odd{"NOVALUE", "=x", ""};
-    const connection_facts facts{at("192.0.2.1:80"), at("192.0.2.2:1")};
-    EXPECT_EQ(program_environment(odd, facts).size(), variables_of(facts).size());
+    const std::vector<std::string> odd{"NOVALUE", "=x", "", "A=1"};
+    EXPECT_THAT(inheritable(odd), testing::ElementsAre("A=1"));
+}
+
+TEST(environment, a_variable_that_is_set_takes_the_place_of_all_of_its_name) {
+    std::vector<std::string> all{"A=1", "AB=2", "A=3", "C=4"};
+    set_variable(all, {"A", "new"});
+    EXPECT_THAT(all, testing::ElementsAre("AB=2", "C=4", "A=new"));
+    set_variable(all, {"D", ""});
+    EXPECT_THAT(all, testing::ElementsAre("AB=2", "C=4", "A=new", "D="));
+}
+
+std::vector<std::string> of_socket(const ip::any_endpoint& local, ip::transport over) {
+    return program_environment({}, variables_of_socket(local, over));
+}
+
+TEST(environment, a_socket_of_ones_own_has_no_peer) {
+    EXPECT_THAT(of_socket(at("[::]:80"), ip::transport::tcp),
+                testing::ElementsAre("PROTO=TCP", "TCPLOCALIP=::", "TCPLOCALPORT=80",
+                                     "SERVER_ADDR=::", "SERVER_PORT=80"));
+    EXPECT_THAT(of_socket(at("192.0.2.1:69"), ip::transport::udp),
+                testing::ElementsAre("PROTO=UDP", "UDPLOCALIP=192.0.2.1", "UDPLOCALPORT=69",
+                                     "SERVER_ADDR=192.0.2.1", "SERVER_PORT=69"));
+    EXPECT_THAT(of_socket(*ip::unix_name::path("/x"), ip::transport::tcp),
+                testing::ElementsAre("PROTO=UNIX", "UNIXLOCALPATH=/x"));
+    for (const auto over : {ip::transport::tcp, ip::transport::udp}) {
+        for (const auto& each : variables_of_socket(at("192.0.2.1:69"), over)) {
+            EXPECT_TRUE(misleads(each.name)) << each.name;
+        }
+    }
 }
 
 TEST(environment, other_variables_do_not_mislead) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "portico/ip/any_endpoint.hpp"
+#include "portico/ip/service.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -46,14 +47,27 @@ struct variable {
 // as known. An abstract name begins with '@', and its zero bytes are written as '@', too.
 [[nodiscard]] std::vector<variable> variables_of(const connection_facts& connection);
 
+// The variables of a program that takes its clients itself, from a socket at `local`: PROTO,
+// TCPLOCALIP or UDPLOCALIP with the port, or UNIXLOCALPATH, and SERVER_ADDR and SERVER_PORT, as
+// above. The socket may be at all addresses, :: or 0.0.0.0.
+[[nodiscard]] std::vector<variable> variables_of_socket(const ip::any_endpoint& local,
+                                                        ip::transport over);
+
 // Whether a variable that we were started with must not reach a program: it would tell of another
-// connection (those above, TCP6*, IPCREMOTE*, SOCAT_*, NCAT_* ...) or speak to our manager
+// connection (those above, TCP6*, UDP*, IPCREMOTE*, SOCAT_* ...) or speak to our manager
 // (LISTEN_FDS, NOTIFY_SOCKET, WATCHDOG_USEC and their kin).
 [[nodiscard]] bool misleads(std::string_view name) noexcept;
 
-// The whole environment of a program, "NAME=VALUE" each: what we were started with, less what
-// misleads or cannot be a variable, then variables_of(). Time: linear.
+// What of `inherited`, "NAME=VALUE" each, may reach a program: less what misleads or cannot be a
+// variable. Time: linear.
+[[nodiscard]] std::vector<std::string> inheritable(std::span<const std::string> inherited);
+
+// Adds a variable, instead of all of its name.
+void set_variable(std::vector<std::string>& environment, const variable& which);
+
+// The whole environment of a program: `inherited`, which has nothing that misleads, and then
+// `own`. Time: linear.
 [[nodiscard]] std::vector<std::string> program_environment(std::span<const std::string> inherited,
-                                                           const connection_facts& connection);
+                                                           std::span<const variable> own);
 
 } // namespace portico::serve
