@@ -131,6 +131,14 @@ sys_result<std::string> find_program(std::string_view name, std::string_view pat
         name, path, [](const std::string& candidate) { return why_not_executable(candidate); });
 }
 
+bool child::has_ended() const noexcept {
+    siginfo_t end{};
+    const auto ask = [&] {
+        return ::waitid(P_PID, static_cast<id_t>(pid_), &end, WEXITED | WNOHANG | WNOWAIT);
+    };
+    return pid_ >= 0 && without_eintr(ask) == 0 && end.si_pid != 0;
+}
+
 sys_result<std::optional<exit_report>> child::reap() noexcept {
     if (pid_ < 0) {
         return failure(ECHILD);

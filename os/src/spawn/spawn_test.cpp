@@ -154,6 +154,30 @@ TEST(spawn, a_program_that_runs_is_not_reaped) {
     EXPECT_EQ(program.kill(SIGTERM).error(), std::errc::no_such_process);
 }
 
+TEST(spawn, an_end_can_be_seen_before_it_is_taken) {
+    auto [ours, theirs] = connection();
+    auto program = shell("read line; exit 3", std::move(theirs));
+    EXPECT_FALSE(program.has_ended());
+    ours.reset();
+    pollfd waiting{program.process(), POLLIN, 0};
+    ASSERT_EQ(::poll(&waiting, 1, -1), 1);
+    EXPECT_TRUE(program.has_ended());
+    EXPECT_TRUE(program.has_ended());
+    EXPECT_EQ(end_of(program), (exit_report{false, 3}));
+    EXPECT_FALSE(program.has_ended());
+}
+
+TEST(pipe2, reading_does_not_wait_and_writing_does) {
+    const auto made = os::pipe2();
+    ASSERT_TRUE(made);
+    char byte = 0;
+    EXPECT_EQ(::read(made->read.raw(), &byte, 1), -1);
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ(::fcntl(made->write.raw(), F_GETFL) & O_NONBLOCK, 0);
+    EXPECT_EQ(::fcntl(made->read.raw(), F_GETFD), FD_CLOEXEC);
+    EXPECT_EQ(::fcntl(made->write.raw(), F_GETFD), FD_CLOEXEC);
+}
+
 TEST(spawn, other_children_are_left_to_those_who_wait_for_them) {
     const pid_t other = ::fork();
     if (other == 0) {

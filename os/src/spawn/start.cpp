@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -154,6 +155,18 @@ tl::expected<child, spawn_failure> spawn(const std::string& path, std::span<cons
 sys_status set_blocking(int descriptor, bool on) noexcept {
     int non_blocking = on ? 0 : 1;
     return status_of(::ioctl(descriptor, FIONBIO, &non_blocking));
+}
+
+sys_result<pipe_ends> pipe2() noexcept {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+        return failure(errno);
+    }
+    pipe_ends made{fd{ends[0]}, fd{ends[1]}};
+    if (const auto set = set_blocking(made.read.raw(), false); !set) {
+        return tl::unexpected{set.error()};
+    }
+    return made;
 }
 
 } // namespace portico::os

@@ -51,6 +51,8 @@ public:
     // Readable when the program has ended (pidfd_open(2)); -1 on kernels before 5.3, and when no
     // descriptor is left: ask reap() from time to time then.
     [[nodiscard]] int process() const noexcept { return process_.raw(); }
+    // Whether it has ended, which reap() will then tell. Not once that has been done.
+    [[nodiscard]] bool has_ended() const noexcept;
     // Takes the end of the program; nullopt while it runs. ECHILD when somebody else was faster, or
     // SIGCHLD is ignored: then how it ended is lost. It is not waited for again after that.
     [[nodiscard]] sys_result<std::optional<exit_report>> reap() noexcept;
@@ -140,6 +142,13 @@ spawn(const std::string& path, std::span<const std::string> argv, std::span<cons
 // Whether reading and writing wait (O_NONBLOCK off). It belongs to the open file, which whoever has
 // a copy of the descriptor shares.
 [[nodiscard]] sys_status set_blocking(int descriptor, bool on) noexcept;
+
+// A pipe whose ends are close-on-exec. Reading does not wait, writing does.
+struct pipe_ends {
+    fd read;
+    fd write;
+};
+[[nodiscard]] sys_result<pipe_ends> pipe2() noexcept;
 
 // SO_PEERCRED of a connected UNIX socket.
 struct credentials {

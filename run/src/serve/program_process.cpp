@@ -1,0 +1,240 @@
+#include "serve/program_process.hpp"
+
+#include "portico/os/clock.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <unistd.h>
+#include <utility>
+
+namespace portico::run {
+namespace {
+
+using boost::system::error_code;
+
+// Between two looks at a program that cannot be watched, for want of pidfds or of a descriptor.
+constexpr auto look_again = std::chrono::milliseconds{50};
+
+error failed(int number, operation op, side who) {
+    return {{number, std::system_category()}, op, who, {}};
+}
+
+// What to do about it, or nothing.
+std::string hint_for(const os::spawn_failure& failed) {
+    using os::spawn_step;
+    const auto number = failed.why.value();
+    const bool is_about_ids = failed.step == spawn_step::groups ||
+                              failed.step == spawn_step::group || failed.step == spawn_step::user ||
+                              failed.step == spawn_step::root;
+    if (is_about_ids && number == EPERM) {
+        return "; only root may do that";
+    }
+    if (failed.step == spawn_step::execute && number == ENOENT) {
+        return ": it has gone, or the interpreter in its first line is missing";
+    }
+    if (failed.step == spawn_step::execute && number == ENOEXEC) {
+        return ": a script begins with a line such as #!/bin/sh";
+    }
+    if (number == EAGAIN) {
+        return "; no more processes are allowed: ulimit -u, TasksMax=";
+    }
+    if (number == EMFILE) {
+        return "; no more open files are allowed: ulimit -n, LimitNOFILE=";
+    }
+    return {};
+}
+
+} // namespace
+
+program_process::program_process(program_host& host, std::uint64_t number, ended done)
+    : host_{host}, number_{number}, done_{std::move(done)}, began_{os::now()}, watch_{
+                                                                                   host.executor} {}
+
+bool program_process::start(int socket, std::span<const serve::variable> variables,
+                            bool as_inherited) {
+    auto made = spawn(socket, variables, as_inherited);
+    if (!made) {
+        handle_not_started(made.error());
+        return false;
+    }
+    ++host_.counters.started;
+    program_ = std::move(*made);
+    if (errors_) {
+        errors_->start();
+    }
+    if (const auto limit = host_.options.time_limit) {
+        set_timer(*limit, &program_process::handle_overtime);
+    }
+    watch();
+    return true;
+}
+
+tl::expected<os::child, os::spawn_failure>
+program_process::spawn(int socket, std::span<const serve::variable> variables, bool as_inherited) {
+    const auto& how = host_.options;
+    std::array<int, 4> descriptors{socket, socket, STDERR_FILENO, socket};
+    os::pipe_ends pipe;
+    if (how.errors == error_output::connection) {
+        descriptors[2] = socket;
+    } else if (how.errors == error_output::log) {
+        auto made = os::pipe2();
+        if (!made) {
+            return tl::unexpected{
+                os::spawn_failure{os::spawn_step::descriptors, made.error(), STDERR_FILENO}};
+        }
+        pipe = std::move(*made);
+        descriptors[2] = pipe.write.raw();
+    }
+    auto child =
+        os::spawn(how.path, how.arguments, serve::program_environment(how.environment, variables),
+                  std::span{descriptors}.first(as_inherited ? 4 : 3), how.settings);
+    if (child && pipe.read) {
+        errors_ =
+            std::make_shared<error_reader>(host_, std::move(pipe.read), number_, child->pid());
+    }
+    return child;
+}
+
+void program_process::handle_not_started(const os::spawn_failure& failed) {
+    ++host_.counters.not_started;
+    end_.started = false;
+    end_.why = error{failed.why, operation::spawn, side::system, {}};
+    end_.detail =
+        host_.options.path + ": " + to_text(failed, host_.options.settings) + hint_for(failed);
+    asio::post(host_.executor, [self = shared_from_this()] {
+        if (!self->over_) {
+            self->finish();
+        }
+    });
+}
+
+// ---- its end ----
+
+void program_process::watch() {
+    error_code wrong;
+    if (!watch_.is_open() && program_.process() >= 0) {
+        watch_.assign(program_.process(), wrong);
+    }
+    auto then = [self = shared_from_this()](error_code) {
+        if (!self->over_) {
+            self->handle_look();
+        }
+    };
+    if (watch_.is_open()) {
+        watch_.async_wait(asio::posix::stream_descriptor::wait_read, std::move(then));
+        return;
+    }
+    if (!look_) {
+        look_.emplace(host_.executor);
+    }
+    look_->expires_after(look_again);
+    look_->async_wait(std::move(then));
+}
+
+void program_process::handle_look() {
+    if (watch_.is_open()) {
+        watch_.release(); // the child owns the descriptor, and closes it when it is reaped
+    }
+    // While it is not reaped, nobody else can have its process group.
+    if (forced_ != forced::no && program_.has_ended()) {
+        static_cast<void>(program_.kill_group(SIGKILL));
+    }
+    const auto report = program_.reap();
+    if (report && !*report) {
+        return watch();
+    }
+    end_.lasted = os::now() - began_;
+    if (report) {
+        count(**report);
+    } else {
+        ++host_.counters.lost;
+        end_.why = failed(report.error().value(), operation::spawn, side::system);
+        end_.detail = "how the program ended was told to somebody else; is SIGCHLD ignored?";
+    }
+    finish();
+}
+
+void program_process::count(const os::exit_report& report) {
+    auto& counts = host_.counters;
+    end_.exit_status = report.status();
+    if (forced_ == forced::stopped) {
+        ++counts.stopped;
+        end_.why = failed(ECANCELED, operation::close, side::caller);
+    } else if (forced_ == forced::overtime) {
+        ++counts.overtime;
+        end_.why = failed(ETIMEDOUT, operation::close, side::caller);
+        end_.detail = "the program ran into its time limit";
+    } else if (report.by_signal) {
+        ++counts.crashed;
+    } else {
+        ++(report.number == 0 ? counts.succeeded : counts.failed);
+    }
+}
+
+void program_process::finish() {
+    host_.counters.run_time += end_.lasted;
+    over_ = true;
+    timer_.reset();
+    if (errors_) {
+        errors_->finish();
+    }
+    const auto self = shared_from_this(); // whom it is told to lets go of it
+    const auto tell = std::move(done_);
+    tell(std::move(end_));
+}
+
+// ---- ending it ----
+
+void program_process::set_timer(duration after, void (program_process::*then)()) {
+    if (!timer_) {
+        timer_.emplace(host_.executor);
+    }
+    timer_->expires_after(after);
+    timer_->async_wait([weak = weak_from_this(), then](error_code wrong) {
+        const auto self = weak.lock();
+        if (!wrong && self && !self->over_) {
+            (self.get()->*then)();
+        }
+    });
+}
+
+void program_process::force(forced why) {
+    if (forced_ != forced::no) {
+        return; // it is on its way
+    }
+    forced_ = why;
+    static_cast<void>(program_.kill_group(SIGTERM));
+    set_timer(host_.options.grace, &program_process::handle_grace_over);
+}
+
+void program_process::handle_grace_over() {
+    ++host_.counters.killed;
+    static_cast<void>(program_.kill_group(SIGKILL));
+}
+
+void program_process::stop() {
+    if (!over_ && end_.started) {
+        force(forced::stopped);
+    }
+}
+
+void program_process::ask_to_end() const {
+    static_cast<void>(program_.kill_group(SIGTERM));
+}
+
+void program_process::abandon() {
+    over_ = true;
+    look_.reset();
+    timer_.reset();
+    if (errors_) {
+        errors_->abandon();
+    }
+    if (watch_.is_open()) {
+        watch_.release();
+    }
+}
+
+} // namespace portico::run

@@ -1,0 +1,81 @@
+// One program, from its start to its end.
+#pragma once
+
+#include "portico/os/spawn.hpp"
+#include "portico/run/program.hpp"
+#include "portico/serve/environment.hpp"
+#include "serve/error_reader.hpp"
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace portico::run {
+
+struct program_end {
+    bool started = true;
+    duration lasted{};
+    std::optional<int> exit_status{}; // its code, or 128 + the signal
+    std::optional<error> why{};
+    std::string detail;
+};
+
+//   start() --> running --pidfd readable, or a look again--> reaped: over
+//      \            \--time limit, stop()--> SIGTERM --grace--> SIGKILL --> reaped: over
+//       \--a step failed--> over
+//
+// Threads: all calls on the host's executor.
+class program_process : public std::enable_shared_from_this<program_process> {
+public:
+    // `done` is called once, later, with the end; not after abandon().
+    using ended = std::function<void(program_end)>;
+
+    program_process(program_host& host, std::uint64_t number, ended done);
+
+    // With the socket as its descriptors 0 and 1, and 3 when it is to look inherited. Whether it
+    // has been started; if not, that is told as its end.
+    bool start(int socket, std::span<const serve::variable> variables, bool as_inherited);
+    // SIGTERM, and SIGKILL after the grace. The end is told as ECANCELED.
+    void stop();
+    // SIGTERM alone, which it may take as it likes.
+    void ask_to_end() const;
+    // Nothing that is pending has an effect from here on; the program runs.
+    void abandon();
+
+private:
+    // Why it was sent a signal.
+    enum class forced : std::uint8_t { no, overtime, stopped };
+
+    [[nodiscard]] tl::expected<os::child, os::spawn_failure>
+    spawn(int socket, std::span<const serve::variable> variables, bool as_inherited);
+    void handle_not_started(const os::spawn_failure& failed);
+    void watch();
+    void handle_look();
+    void force(forced why);
+    void set_timer(duration after, void (program_process::*then)());
+    void handle_overtime() { force(forced::overtime); }
+    void handle_grace_over();
+    void count(const os::exit_report& report);
+    void finish();
+
+    program_host& host_;
+    std::uint64_t number_;
+    ended done_;
+    instant began_;
+    program_end end_;
+    os::child program_;
+    asio::posix::stream_descriptor watch_;
+    std::optional<asio::steady_timer> look_;  // without a pidfd
+    std::optional<asio::steady_timer> timer_; // of the time limit, or of the grace
+    std::shared_ptr<error_reader> errors_;
+    forced forced_ = forced::no;
+    bool over_ = false;
+};
+
+} // namespace portico::run

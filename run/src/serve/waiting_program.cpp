@@ -1,0 +1,263 @@
+// A program that takes its clients itself.
+
+#include "portico/run/waiting_program.hpp"
+#include "portico/os/listening.hpp"
+#include "portico/os/queue.hpp"
+#include "portico/serve/environment.hpp"
+#include "portico/serve/restarts.hpp"
+#include "serve/program_process.hpp"
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <list>
+#include <utility>
+
+namespace portico::run {
+namespace {
+
+using boost::system::error_code;
+
+// When the socket cannot be watched, it is looked at.
+constexpr auto look_again = std::chrono::milliseconds{100};
+
+// What a program would take first.
+struct queue_head {
+    std::optional<std::uint32_t> connections{}; // of a listening socket
+    std::optional<os::peeked_datagram> datagram{};
+    std::array<std::byte, 256> bytes{}; // its beginning
+};
+
+queue_head head_of(int socket) {
+    queue_head head;
+    if (const auto queue = os::accept_queue_of(socket)) {
+        head.connections = queue->waiting;
+    } else if (const auto seen = os::peek_datagram(socket, head.bytes)) {
+        head.datagram = *seen;
+    }
+    return head;
+}
+
+// Whether somebody has taken something between the two. A client that repeats itself, or takes the
+// place of the one that was taken, is mistaken for the same one.
+std::optional<bool> has_taken(const queue_head& before, const queue_head& after) {
+    if (before.connections && after.connections) {
+        return *after.connections < *before.connections;
+    }
+    if (before.datagram && after.datagram) {
+        return before.datagram->size != after.datagram->size ||
+               before.datagram->from != after.datagram->from || before.bytes != after.bytes;
+    }
+    return std::nullopt;
+}
+
+program_options prepared(program_options options) {
+    options.settings.new_session = true;
+    options.settings.pid_variable = "LISTEN_PID";
+    options.environment = serve::inheritable(options.environment);
+    return options;
+}
+
+// One socket.
+//
+//   idle --readable--> running --ended--> idle
+//                         |                 ^
+//                         +--in vain--> paused
+struct watched_socket {
+    watched_socket(const asio::any_io_executor& executor, const bound_socket& which)
+        : at{which.at}, over{which.over}, raw{which.descriptor.raw()}, watch{executor},
+          timer{executor} {
+        if (auto made = os::dup(which.descriptor)) {
+            copy = std::move(*made);
+            raw = copy.raw();
+            error_code wrong; // then it is looked at from time to time
+            watch.assign(raw, wrong);
+        }
+    }
+
+    ip::any_endpoint at;
+    ip::transport over;
+    int raw;     // the copy, or the listener's if there can be none
+    os::fd copy; // for the listener may wait for its own
+    asio::posix::stream_descriptor watch;
+    asio::steady_timer timer; // of a pause
+    serve::restart_pause pause{};
+    std::shared_ptr<program_process> program{}; // while it runs
+    std::uint64_t number = 0;                   // of this run
+    queue_head head{};                          // before it
+};
+
+} // namespace
+
+struct waiting_program::state : std::enable_shared_from_this<waiting_program::state> {
+    state(asio::any_io_executor executor, program_options options, ended listening)
+        : host{std::move(executor), prepared(std::move(options))}, tell{std::move(listening)} {}
+
+    void add(const bound_socket& which);
+    void wait(watched_socket& on);
+    void wait_until_later(watched_socket& on, duration pause);
+    void handle_readable(watched_socket& on);
+    void handle_end(watched_socket& on, program_end how);
+    // No further start; what runs goes on.
+    void let_go();
+    void abandon();
+
+    program_host host;
+    ended tell;
+    waiting_counters counts;           // `programs` is the host's, and copied when it is asked for
+    std::list<watched_socket> sockets; // a list: handlers keep references
+    std::uint64_t runs = 0;
+    std::uint64_t in_vain = 0;
+    bool stopped = false;
+};
+
+void waiting_program::state::add(const bound_socket& which) {
+    wait(sockets.emplace_back(host.executor, which));
+}
+
+void waiting_program::state::wait(watched_socket& on) {
+    if (stopped) {
+        return;
+    }
+    if (!on.watch.is_open()) {
+        return wait_until_later(on, look_again);
+    }
+    on.watch.async_wait(asio::posix::stream_descriptor::wait_read,
+                        [weak = weak_from_this(), &on](error_code wrong) {
+                            const auto self = weak.lock();
+                            if (!self || self->stopped) {
+                                return;
+                            }
+                            if (wrong) {
+                                self->wait_until_later(on, look_again);
+                            } else {
+                                self->handle_readable(on);
+                            }
+                        });
+}
+
+void waiting_program::state::wait_until_later(watched_socket& on, duration pause) {
+    on.timer.expires_after(pause);
+    on.timer.async_wait([weak = weak_from_this(), &on](error_code) {
+        const auto self = weak.lock();
+        if (self && !self->stopped) {
+            self->handle_readable(on);
+        }
+    });
+}
+
+void waiting_program::state::handle_readable(watched_socket& on) {
+    // Somebody may have been faster, who has inherited the socket as well; or the client has gone.
+    if (!os::is_readable(on.raw)) {
+        return wait(on);
+    }
+    on.head = head_of(on.raw);
+    on.number = ++runs;
+    on.program = std::make_shared<program_process>(host, on.number,
+                                                   [weak = weak_from_this(), &on](program_end how) {
+                                                       if (const auto self = weak.lock()) {
+                                                           self->handle_end(on, std::move(how));
+                                                       }
+                                                   });
+    static_cast<void>(os::set_blocking(on.raw, true));
+    auto variables = serve::variables_of_socket(on.at, on.over);
+    variables.push_back({"LISTEN_FDS", "1"});
+    static_cast<void>(on.program->start(on.raw, variables, true));
+}
+
+void waiting_program::state::handle_end(watched_socket& on, program_end how) {
+    on.program.reset();
+    program_run_end end;
+    end.number = on.number;
+    end.local = on.at;
+    end.over = on.over;
+    end.lasted = how.lasted;
+    end.exit_status = how.exit_status;
+    end.why = how.why;
+    end.detail = std::move(how.detail);
+    if (!stopped) {
+        serve::program_run run;
+        run.started = how.started;
+        run.lasted = how.lasted;
+        run.is_waited = os::is_readable(on.raw);
+        run.took = has_taken(on.head, head_of(on.raw));
+        end.pause = on.pause.handle_end(run);
+        end.in_vain = on.pause.in_vain();
+        if (end.pause > duration::zero()) {
+            ++in_vain;
+            wait_until_later(on, end.pause);
+        } else {
+            wait(on);
+        }
+    }
+    const auto self = shared_from_this(); // whom it is told to may let go of us
+    tell(end);
+}
+
+void waiting_program::state::let_go() {
+    stopped = true;
+    for (auto& each : sockets) {
+        each.timer.cancel();
+        if (each.watch.is_open()) {
+            each.watch.release();
+        }
+        each.copy.reset();
+    }
+}
+
+void waiting_program::state::abandon() {
+    let_go();
+    for (auto& each : sockets) {
+        if (each.program) {
+            each.program->abandon();
+        }
+    }
+}
+
+waiting_program::waiting_program(asio::any_io_executor executor, program_options options,
+                                 std::span<const bound_socket> sockets, ended tell)
+    : state_{std::make_shared<state>(std::move(executor), std::move(options), std::move(tell))} {
+    for (const auto& each : sockets) {
+        state_->add(each);
+    }
+}
+
+waiting_program::~waiting_program() {
+    state_->abandon();
+}
+
+void waiting_program::drain() {
+    if (state_->stopped) {
+        return;
+    }
+    state_->let_go();
+    for (const auto& each : state_->sockets) {
+        if (each.program) {
+            each.program->ask_to_end();
+        }
+    }
+}
+
+void waiting_program::stop_now() {
+    state_->let_go();
+    for (const auto& each : state_->sockets) {
+        if (each.program) {
+            each.program->stop();
+        }
+    }
+}
+
+std::size_t waiting_program::running() const noexcept {
+    return static_cast<std::size_t>(
+        std::count_if(state_->sockets.begin(), state_->sockets.end(),
+                      [](const watched_socket& each) { return each.program != nullptr; }));
+}
+
+waiting_counters waiting_program::counters() const noexcept {
+    return {state_->host.counters, state_->in_vain};
+}
+
+} // namespace portico::run
