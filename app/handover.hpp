@@ -13,7 +13,10 @@
 // when the new one ends, says "failed", or takes too long. The messages are those of os/fdpass.hpp.
 #pragma once
 
+#include "log.hpp"
+
 #include "portico/base/deadline.hpp"
+#include "portico/os/counters.hpp"
 #include "portico/os/fdpass.hpp"
 #include "portico/os/spawn.hpp"
 #include "portico/run/listen.hpp"
@@ -73,7 +76,14 @@ struct handover_report {
     std::size_t sockets = 0;
     std::uint64_t waiting = 0; // connections in the queues at the swap
     duration unattended{};     // from "go" until every queue had been seen empty
+    // What the kernel counted meanwhile in this network namespace; unset where it cannot be read.
+    os::tcp_counters counted{};
 };
+void add_report(fields& to, const handover_report& report);
+
+// The listening and datagram sockets of another process, which knows nothing of it and keeps them
+// as well. The error is for a person, of one line or two.
+[[nodiscard]] tl::expected<std::vector<run::held_socket>, std::string> take_sockets_of(pid_t which);
 
 // The old side. Threads: that of `context`.
 class handover_out {
@@ -112,6 +122,7 @@ private:
     boost::asio::steady_timer timer_;
     deadline until_ = deadline::never();
     instant went_{};
+    std::optional<os::tcp_counters> counted_before_;
     bool paused_ = false;
     handover_report report_;
 };

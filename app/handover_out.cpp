@@ -50,6 +50,22 @@ int given_by_manager() {
 
 } // namespace
 
+void add_report(fields& to, const handover_report& report) {
+    to.push_back({"process.successor", static_cast<std::uint64_t>(report.successor)});
+    to.push_back({"sockets", std::uint64_t{report.sockets}});
+    to.push_back({"waiting", report.waiting});
+    const auto add = [&](std::string name, std::optional<std::uint64_t> value) {
+        if (value) {
+            to.push_back({std::move(name), *value});
+        }
+    };
+    add("kernel.listen_overflows", report.counted.listen_overflows);
+    add("kernel.listen_drops", report.counted.listen_drops);
+    add("kernel.request_drops", report.counted.request_drops);
+    add("kernel.resets_sent", report.counted.resets_sent);
+    add_duration(to, report.unattended);
+}
+
 handover_out::handover_out(boost::asio::io_context& context, events tell)
     : context_{context}, tell_{std::move(tell)}, timer_{context} {}
 
@@ -149,6 +165,9 @@ void handover_out::handle(const std::string& what) {
             }
         }
         went_ = os::now();
+        if (auto now = os::read_tcp_counters()) {
+            counted_before_ = *now;
+        }
         channel_->say("go");
         return arm(handover_patience, &handover_out::handle_late);
     }
@@ -207,6 +226,9 @@ void handover_out::fail(const std::string& why) {
 void handover_out::finish() {
     timer_.cancel();
     report_.unattended = os::now() - went_;
+    if (const auto now = os::read_tcp_counters(); now && counted_before_) {
+        report_.counted = os::difference(*counted_before_, *now);
+    }
     channel_->say("done");
     channel_.reset();
     const auto tell = tell_.done;

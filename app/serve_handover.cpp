@@ -18,7 +18,7 @@ namespace portico::app {
 bool serve_run::take_over() {
     const char* number = std::getenv(handover_variable);
     if (number == nullptr) {
-        return true;
+        return !take_from_ || take_from(*take_from_);
     }
     int channel = -1;
     std::from_chars(number, number + std::strlen(number), channel);
@@ -31,6 +31,21 @@ bool serve_run::take_over() {
     }
     before_ = *std::move(made);
     given_ = before_->take_sockets();
+    return true;
+}
+
+bool serve_run::take_from(pid_t which) {
+    auto taken = take_sockets_of(which);
+    if (!taken) {
+        std::cerr << "portico: serve: --take-from: " << taken.error() << '\n';
+        return false;
+    }
+    given_ = *std::move(taken);
+    log_.write(severity::warning,
+               "sockets of another process are here as well: end it, and it "
+               "will not take connections any more",
+               {{"process.pid", static_cast<std::uint64_t>(which)},
+                {"sockets", std::uint64_t{given_.size()}}});
     return true;
 }
 
@@ -89,10 +104,8 @@ void serve_run::handle_not_handed_over(const std::string& why) {
 }
 
 void serve_run::handle_handed_over(const handover_report& report) {
-    fields what{{"process.successor", static_cast<std::uint64_t>(report.successor)},
-                {"sockets", std::uint64_t{report.sockets}},
-                {"waiting", report.waiting}};
-    add_duration(what, report.unattended);
+    fields what;
+    add_report(what, report);
     add_counts(what);
     print_out(std::to_string(::getpid()) + " handed over to " + std::to_string(report.successor) +
               '\n');

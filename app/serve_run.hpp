@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,10 +47,12 @@ struct transition {
 // Threads: one.
 class serve_run {
 public:
-    // `program`: how the next process is started by a handover.
+    // `program`: how the next process is started by a handover. `take_from`: a process whose
+    // sockets are used where the configuration wishes for them.
     serve_run(std::string path, const serve_config& first, const log_settings& logging,
-              successor_program program)
-        : path_{std::move(path)}, log_{logging}, first_{first}, program_{std::move(program)} {}
+              successor_program program, std::optional<pid_t> take_from)
+        : path_{std::move(path)}, log_{logging}, first_{first}, take_from_{take_from},
+          program_{std::move(program)} {}
 
     // Returns the exit code.
     int run();
@@ -73,6 +76,7 @@ private:
 
     // ---- from the process before us, and to the next one: serve_handover.cpp ----
     [[nodiscard]] bool take_over();
+    [[nodiscard]] bool take_from(pid_t which);
     void wait_for_turn();
     void tell_serving();
     void hand_over();
@@ -116,7 +120,8 @@ private:
     std::unique_ptr<handover_in> before_; // until the process before us has let go
     std::unique_ptr<handover_out> after_; // while the next one is on its way
     std::vector<run::held_socket> given_; // by the process before us, until the start
-    successor_program program_;           // as it was started
+    std::optional<pid_t> take_from_;
+    successor_program program_; // as it was started
     bool ending_ = false;
     int exit_code_ = 0;
 };

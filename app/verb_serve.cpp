@@ -17,6 +17,7 @@ struct serve_options {
     std::string file;
     std::string next; // --diff
     bool check = false;
+    pid_t take_from = 0;
 };
 
 tl::expected<serve_config, int> read(const std::string& file) {
@@ -48,8 +49,11 @@ int run_serve(const serve_options& asked) {
         return next ? print_difference(*config, *next) : next.error();
     }
     const auto logging = config->log;
-    return serve_run{
-        asked.file, *std::move(config), logging, {own_program(), {"portico", "serve", asked.file}}}
+    return serve_run{asked.file,
+                     *std::move(config),
+                     logging,
+                     {own_program(), {"portico", "serve", asked.file}},
+                     asked.take_from != 0 ? std::optional{asked.take_from} : std::nullopt}
         .run();
 }
 
@@ -66,13 +70,18 @@ void add_serve(CLI::App& command, invocation& call) {
                      "say what a reload with this file would open, keep and close; start nothing")
         ->type_name("FILE")
         ->excludes(check);
+    verb->add_option("--take-from", asked->take_from,
+                     "use the sockets of this process, which need not know of it, where FILE "
+                     "wishes for them")
+        ->type_name("PID")
+        ->check(CLI::Range(1, 1 << 22));
     verb->footer(
         "signals:\n"
         "  HUP    read the file again; what has not changed goes on, and an error changes\n"
         "         nothing\n"
         "  USR2   hand over to a new process of the program as it is now, which takes the\n"
-                 "         sockets; nobody is lost, and if it fails this one goes on\n"
-                 "  TERM   take no more connections, end with the last one (exit code 0)\n"
+        "         sockets; nobody is lost, and if it fails this one goes on\n"
+        "  TERM   take no more connections, end with the last one (exit code 0)\n"
         "  INT, or TERM again   end at once, connections are reset (exit code 0)\n"
         "\n"
         "example:\n"

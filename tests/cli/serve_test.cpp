@@ -519,6 +519,40 @@ TEST_F(handover_command, an_inherited_socket_goes_on_by_its_name_and_its_number)
     wait_for_end_of(third);
 }
 
+// nginx' own listening sockets, of both families; and a dual-stack one.
+TEST_F(handover_command, sockets_of_a_program_that_knows_nothing_of_it_are_taken) {
+    NEEDS("nginx");
+    write(file("nginx.conf"),
+          "daemon off; master_process off; error_log stderr notice; user root; pid " + file("pid") +
+              ";\nevents {}\nhttp { access_log off;\n" +
+              "server { listen 7001; listen [::]:7001; return 204; }\n" +
+              "server { listen [::]:7002 ipv6only=off; return 204; } }\n");
+    process nginx{{"nginx", "-p", file(""), "-c", file("nginx.conf")}};
+    const auto answers = [](const ip::any_endpoint& where) {
+        const auto client = blocking(os::socket(where, ip::transport::tcp).value());
+        return os::connect(client, where) &&
+               ask(client, "GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 204");
+    };
+    ASSERT_TRUE(nginx.wait_for_err("event method")) << nginx.err(); // it listens by then
+    ASSERT_TRUE(answers(at("127.0.0.1:7002")));
+    write("[service.a]\nlisten = [\":7001\", \":7002\"]\nbuiltin = \"echo\"\n");
+    const auto refused = finish({config_});
+    EXPECT_NE(refused.status, 0) << "nginx has the ports";
+    process server{{command, "serve", config_, "--take-from", std::to_string(nginx.pid())}};
+    ASSERT_TRUE(server.wait_for_out(R"(listening tcp \[::\]:7002)")) << server.err();
+    nginx.signal(SIGTERM);
+    nginx.wait();
+    for (const std::string each :
+         {"127.0.0.1:7001", "[::1]:7001", "127.0.0.1:7002", "[::1]:7002"}) {
+        EXPECT_EQ(echoed(at(each), each), each);
+    }
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+    const auto nobody = finish({config_, "--take-from", "4194303"});
+    EXPECT_EQ(nobody.status, 111);
+    EXPECT_THAT(nobody.err, HasSubstr("process 4194303"));
+}
+
 TEST_F(handover_command, two_hundred_handovers_under_load_lose_nobody) {
     write("[log]\nlevel = \"warning\"\n"
           "[service.origin]\nlisten = \"localhost:7000\"\nbuiltin = \"echo\"\n"
