@@ -69,6 +69,7 @@ private:
 struct successor_program {
     std::string path;
     std::vector<std::string> arguments;
+    std::vector<std::string> variables{}; // "NAME=VALUE", besides our environment
 };
 
 struct handover_report {

@@ -123,6 +123,7 @@ tl::expected<void, std::string> handover_out::spawn(const successor_program& whi
     std::erase_if(environment, [](const std::string& each) {
         return each.starts_with(std::string{handover_variable} + '=');
     });
+    environment.insert(environment.end(), which.variables.begin(), which.variables.end());
     environment.push_back(std::string{handover_variable} + '=' +
                           std::to_string(descriptors.size() - 1));
     os::spawn_settings how;

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <iterator>
 #include <unistd.h>
 #include <utility>
 
@@ -18,6 +19,7 @@ namespace portico::app {
 bool serve_run::take_over() {
     const char* number = std::getenv(handover_variable);
     if (number == nullptr) {
+        given_ = manager_link::kept();
         return !take_from_ || take_from(*take_from_);
     }
     int channel = -1;
@@ -40,7 +42,7 @@ bool serve_run::take_from(pid_t which) {
         std::cerr << "portico: serve: --take-from: " << taken.error() << '\n';
         return false;
     }
-    given_ = *std::move(taken);
+    std::move(taken->begin(), taken->end(), std::back_inserter(given_));
     log_.write(severity::warning,
                "sockets of another process are here as well: end it, and it "
                "will not take connections any more",
@@ -65,6 +67,7 @@ void serve_run::tell_serving() {
         // Not within the call of what is to be destroyed.
         boost::asio::post(context_, [this] {
             before_.reset();
+            tell_ready();
             finish();
         });
     });
@@ -79,6 +82,7 @@ void serve_run::hand_over() {
     if (!sockets) {
         return handle_not_handed_over(sockets.error().message());
     }
+    program_.variables = manager_.variables();
     after_ = std::make_unique<handover_out>(
         context_,
         handover_out::events{[this](bool on) { pause(on); },
@@ -111,6 +115,9 @@ void serve_run::handle_handed_over(const handover_report& report) {
               '\n');
     log_.write(severity::info, "handed over; stopping when the last connection has ended", what);
     ending_ = true;
+    os::notice next;
+    next.main_process = report.successor;
+    manager_.tell(next, log_);
     network_.reset();
     for (auto& each : std::exchange(services_, {})) {
         leaving_.push_back(each.run);

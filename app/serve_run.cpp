@@ -23,6 +23,7 @@ int serve_run::run() {
     if (!take_over()) {
         return exit_code(side::system);
     }
+    manager_.start_watchdog(context_);
     start_until_ = deadline::after(os::now(), first_.timeout.value_or(std::chrono::seconds{10}));
     begin(std::move(first_));
     for (;;) {
@@ -55,6 +56,9 @@ void serve_run::reload() {
         again_ = true;
         return;
     }
+    os::notice reloading;
+    reloading.reloading = os::now();
+    manager_.tell(reloading, log_);
     auto read = read_config(path_);
     if (read) {
         return begin(*std::move(read));
@@ -71,6 +75,20 @@ void serve_run::reload() {
     }
     log_.write(severity::error, "not reloaded: everything goes on as it was",
                {{"errors", std::uint64_t{read.error().size()}}});
+    tell_ready();
+}
+
+// It says so as soon as nobody else accepts any more.
+void serve_run::tell_ready() {
+    os::notice told;
+    told.ready = true;
+    told.status = std::to_string(now_.services.size()) +
+                  (now_.services.size() == 1 ? " service" : " services") +
+                  (reloads_ == 0 ? "" : ", reloaded " + std::to_string(reloads_) + " times");
+    manager_.tell(told, log_);
+    if (const auto sockets = shared_sockets()) {
+        manager_.keep(*sockets, log_);
+    }
 }
 
 // ---- signals ----
@@ -110,6 +128,9 @@ void serve_run::add_counts(fields& to) const {
 
 void serve_run::drain() {
     ending_ = true;
+    os::notice stopping;
+    stopping.stopping = true;
+    manager_.tell(stopping, log_);
     network_.reset();
     retry_.cancel();
     after_.reset(); // the next process ends without us

@@ -4,6 +4,7 @@
 #include "config/config.hpp"
 #include "handover.hpp"
 #include "log.hpp"
+#include "manager_link.hpp"
 #include "service_run.hpp"
 
 #include "portico/run/listen.hpp"
@@ -50,9 +51,9 @@ public:
     // `program`: how the next process is started by a handover. `take_from`: a process whose
     // sockets are used where the configuration wishes for them.
     serve_run(std::string path, const serve_config& first, const log_settings& logging,
-              successor_program program, std::optional<pid_t> take_from)
-        : path_{std::move(path)}, log_{logging}, first_{first}, take_from_{take_from},
-          program_{std::move(program)} {}
+              successor_program program, std::optional<pid_t> take_from, manager_link manager)
+        : path_{std::move(path)}, log_{logging}, first_{first},
+          take_from_{take_from}, program_{std::move(program)}, manager_{std::move(manager)} {}
 
     // Returns the exit code.
     int run();
@@ -97,6 +98,7 @@ private:
     void sweep();
     void watch_counters();
     void add_counts(fields& to) const;
+    void tell_ready();
     [[nodiscard]] os::sys_result<std::vector<run::held_socket>> shared_sockets() const;
 
     std::string path_;
@@ -122,6 +124,7 @@ private:
     std::vector<run::held_socket> given_; // by the process before us, until the start
     std::optional<pid_t> take_from_;
     successor_program program_; // as it was started
+    manager_link manager_;
     bool ending_ = false;
     int exit_code_ = 0;
 };

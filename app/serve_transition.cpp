@@ -222,6 +222,7 @@ void serve_run::swap() {
     if (before_) {
         return tell_serving();
     }
+    tell_ready();
     finish();
 }
 
@@ -340,6 +341,7 @@ void serve_run::fail(const std::string& why, side who) {
                                    : "not reloaded: everything goes on as it was",
                {{"detail", why.ends_with('\n') ? why.substr(0, why.size() - 1) : why}});
     give_up_transition();
+    tell_ready();
     finish();
 }
 

@@ -1,7 +1,7 @@
 // portico serve FILE: many services in one process, each on every address.
 
 #include "config/config.hpp"
-#include "duration.hpp"
+#include "manager_link.hpp"
 #include "serve_check.hpp"
 #include "serve_run.hpp"
 #include "verb.hpp"
@@ -37,6 +37,7 @@ std::string own_program() {
 }
 
 int run_serve(const serve_options& asked) {
+    manager_link manager; // first: what is started later must not have its variables
     auto config = read(asked.file);
     if (!config) {
         return config.error();
@@ -52,8 +53,9 @@ int run_serve(const serve_options& asked) {
     return serve_run{asked.file,
                      *std::move(config),
                      logging,
-                     {own_program(), {"portico", "serve", asked.file}},
-                     asked.take_from != 0 ? std::optional{asked.take_from} : std::nullopt}
+                     {own_program(), {"portico", "serve", asked.file}, {}},
+                     asked.take_from != 0 ? std::optional{asked.take_from} : std::nullopt,
+                     std::move(manager)}
         .run();
 }
 

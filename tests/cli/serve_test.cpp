@@ -423,6 +423,80 @@ TEST_F(serve_command, two_hundred_reloads_under_load_lose_nobody) {
     EXPECT_EQ(server.wait(), 0);
 }
 
+// ---- a manager ----
+
+// Gets what sd_notify(3) says.
+class manager_here {
+public:
+    explicit manager_here(const std::string& path)
+        : path_{path}, socket_{blocking(os::socket(name(), ip::transport::udp).value())} {
+        EXPECT_TRUE(os::bind(socket_, name()));
+    }
+    [[nodiscard]] const std::string& path() const { return path_; }
+    // The next message that has this in it.
+    std::string wait_for(std::string_view what) {
+        for (;;) {
+            pollfd asked{socket_.raw(), POLLIN, 0};
+            if (::poll(&asked, 1, 60'000) != 1) {
+                return "nothing";
+            }
+            const auto got = take(socket_);
+            if (got.find(what) != std::string::npos) {
+                return got;
+            }
+        }
+    }
+
+private:
+    [[nodiscard]] ip::unix_name name() const { return ip::unix_name::path(path_).value(); }
+    std::string path_;
+    os::fd socket_;
+};
+
+TEST_F(serve_command, a_manager_is_told_of_the_start_a_reload_a_handover_and_the_end) {
+    manager_here manager{file("notify")};
+    write("[service.a]\nlisten = \"localhost:7001\"\nprogram = [\"env\"]\n");
+    testkit::process_options how;
+    how.environment = {{"NOTIFY_SOCKET", manager.path()}, {"WATCHDOG_USEC", "400000"}};
+    auto server = serve(how);
+    EXPECT_THAT(manager.wait_for("READY=1"), HasSubstr("STATUS=1 service"));
+    EXPECT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7001"));
+    EXPECT_THAT(manager.wait_for("FDSTORE=1"), HasSubstr("FDNAME=portico"));
+    EXPECT_THAT(manager.wait_for("WATCHDOG=1"), HasSubstr("WATCHDOG=1"));
+    EXPECT_THAT(read_to_end(connect_to(at("[::1]:7001"))).text,
+                AllOf(HasSubstr("TCPREMOTEIP="), Not(HasSubstr("NOTIFY_SOCKET")),
+                      Not(HasSubstr("WATCHDOG"))));
+    ASSERT_TRUE(reload(server, 1));
+    EXPECT_THAT(manager.wait_for("RELOADING=1"), HasSubstr("MONOTONIC_USEC="));
+    EXPECT_THAT(manager.wait_for("READY=1"), HasSubstr("reloaded 1 times"));
+    const auto old = connect_to(at("[::1]:7001")); // it is told of who is there until it ends
+    server.signal(SIGUSR2);
+    const auto next = server.wait_for_out("handed over to (\\d+)\n");
+    ASSERT_TRUE(next) << server.err();
+    EXPECT_THAT(manager.wait_for("MAINPID="), HasSubstr("MAINPID=" + *next));
+    EXPECT_THAT(manager.wait_for("READY=1"), HasSubstr("READY=1"));
+    ::kill(std::stoi(*next), SIGTERM);
+    EXPECT_THAT(manager.wait_for("STOPPING=1"), HasSubstr("STOPPING=1"));
+}
+
+// As a manager with FileDescriptorStoreMax= passes them on after a crash.
+TEST_F(serve_command, sockets_that_the_manager_kept_are_used_again) {
+    const ip::any_endpoint any{ip::endpoint{ip::address::any(ip::family::v4), 0}};
+    const auto given = os::socket(any, ip::transport::tcp).value();
+    ASSERT_TRUE(os::bind(given, any) && os::listen(given, 16));
+    const auto port =
+        std::to_string(std::get<ip::endpoint>(os::getsockname(given.raw()).value()).port);
+    const auto waiting = connect_to(at("127.0.0.1:" + port));
+    put(waiting, "since before");
+    write("[service.a]\nlisten = \"0.0.0.0:" + port + "\"\nbuiltin = \"echo\"\n");
+    testkit::process_options how;
+    how.inherit = {given.raw()};
+    how.environment = {{"LISTEN_FDS", "1"}, {"LISTEN_FDNAMES", "portico"}};
+    // LISTEN_PID has to be its own number.
+    process server{{"sh", "-c", "LISTEN_PID=$$ exec " + command + " serve " + config_}, how};
+    EXPECT_EQ(take(waiting), "since before") << server.err();
+}
+
 // ---- handover ----
 
 class handover_command : public serve_command {
