@@ -20,6 +20,7 @@ examples:
   portico listen :7007 --echo                    on every address, both families
   portico listen localhost:8080 -- cat           a program for each connection
   portico listen :8080 --to www.example.org:80   a relay
+  portico serve /etc/portico/portico.toml        many services, as a file says
   portico dial --trace www.example.org 80        connect, and see the race
   portico plan :7020 @eth0:53                    what listen would open, and why
   portico addrs --watch                          addresses, as they come and go

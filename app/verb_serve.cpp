@@ -76,7 +76,7 @@ void add_serve(CLI::App& command, invocation& call) {
                      "use the sockets of this process, which need not know of it, where FILE "
                      "wishes for them")
         ->type_name("PID")
-        ->check(CLI::Range(1, 1 << 22));
+        ->check(CLI::Range(1, 1 << 22).description(""));
     verb->footer(
         "signals:\n"
         "  HUP    read the file again; what has not changed goes on, and an error changes\n"
