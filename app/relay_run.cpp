@@ -32,7 +32,7 @@ tl::expected<void, std::string> relay_run::prepare(std::function<void()> known) 
     return {};
 }
 
-result<void> relay_run::start(run::listener& sockets, std::span<const plan::wish> wishes,
+result<void> relay_run::start(const run::listener& sockets, std::span<const plan::wish> wishes,
                               std::shared_ptr<run::admission> door, run::relay_group::ended tell) {
     if (const auto trouble = targets_->trouble(); !trouble.empty()) {
         log_.write(severity::warning, "a target cannot be found; it is asked for again",
@@ -42,9 +42,6 @@ result<void> relay_run::start(run::listener& sockets, std::span<const plan::wish
     auto group = std::make_unique<run::relay_group>(context_.get_executor(), how_.settings,
                                                     targets_, std::move(door), wishes.size(),
                                                     engines_, std::move(tell));
-    for (const auto& each : sockets.clone(engines_)) {
-        log_.write(severity::info, "remark", {{"remark", each}});
-    }
     if (auto done = group->listen(sockets.sockets()); !done) {
         return done;
     }

@@ -26,7 +26,8 @@ public:
     // Resolves the targets; `known` is called when all are asked for. The error is for a person.
     [[nodiscard]] tl::expected<void, std::string> prepare(std::function<void()> known);
     // From now on it accepts from these sockets of these wishes.
-    [[nodiscard]] result<void> start(run::listener& sockets, std::span<const plan::wish> wishes,
+    [[nodiscard]] result<void> start(const run::listener& sockets,
+                                     std::span<const plan::wish> wishes,
                                      std::shared_ptr<run::admission> door,
                                      run::relay_group::ended tell);
     void pause(bool on);

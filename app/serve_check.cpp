@@ -1,5 +1,7 @@
 #include "serve_check.hpp"
 
+#include "rights.hpp"
+
 #include "portico/os/clock.hpp"
 #include "portico/plan/difference.hpp"
 #include "portico/run/listen_facts.hpp"
@@ -98,7 +100,9 @@ int check_config(const serve_config& config) {
     for (const auto& each : config.services) {
         std::cout << "service " << each.name << ": " << kind_of(each) << '\n';
     }
-    std::cout << '\n' << plan::to_text(made, wishes);
+    const auto rights = plan_rights(config.user, config.group);
+    std::cout << "rights: " << (rights ? to_text(*rights) : rights.error()) << "\n\n"
+              << plan::to_text(made, wishes);
     const auto missing = plan::judge(wishes, made, std::vector<bool>(made.sockets.size(), true));
     const auto twice = conflicts(made, wishes, of);
     const bool has_fault =
@@ -110,7 +114,7 @@ int check_config(const serve_config& config) {
     if (!twice.empty()) {
         std::cerr << "portico: serve: this cannot start:\n" << twice;
     }
-    return missing || has_fault || !twice.empty() ? exit_code(side::caller) : 0;
+    return missing || has_fault || !twice.empty() || !rights ? exit_code(side::caller) : 0;
 }
 
 int print_difference(const serve_config& now, const serve_config& next) {

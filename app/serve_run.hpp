@@ -5,6 +5,7 @@
 #include "handover.hpp"
 #include "log.hpp"
 #include "manager_link.hpp"
+#include "rights.hpp"
 #include "service_run.hpp"
 
 #include "portico/run/listen.hpp"
@@ -51,9 +52,10 @@ public:
     // `program`: how the next process is started by a handover. `take_from`: a process whose
     // sockets are used where the configuration wishes for them.
     serve_run(std::string path, const serve_config& first, const log_settings& logging,
-              successor_program program, std::optional<pid_t> take_from, manager_link manager)
-        : path_{std::move(path)}, log_{logging}, first_{first},
-          take_from_{take_from}, program_{std::move(program)}, manager_{std::move(manager)} {}
+              successor_program program, std::optional<pid_t> take_from, manager_link manager,
+              rights_plan rights)
+        : path_{std::move(path)}, log_{logging}, first_{first}, take_from_{take_from},
+          program_{std::move(program)}, manager_{std::move(manager)}, rights_{std::move(rights)} {}
 
     // Returns the exit code.
     int run();
@@ -125,6 +127,7 @@ private:
     std::optional<pid_t> take_from_;
     successor_program program_; // as it was started
     manager_link manager_;
+    rights_plan rights_;
     bool ending_ = false;
     int exit_code_ = 0;
 };

@@ -200,6 +200,14 @@ bool serve_run::goes_on(const hosted_service& which) const {
 // From here on both serve, until the old ones have let go.
 void serve_run::swap() {
     auto& now = *coming_;
+    if (is_starting_) {
+        for (const auto& each : now.made) {
+            each.run->open_clones();
+        }
+        if (const auto done = give_up_rights(rights_); !done) {
+            return fail("[serve] user: " + done.error(), side::system);
+        }
+    }
     for (const auto& each : now.made) {
         if (goes_on(each)) {
             continue;

@@ -135,6 +135,15 @@ maybe service_run::prepare_socks() {
 
 // ---- starting ----
 
+void service_run::open_clones() {
+    if (!relay_) {
+        return;
+    }
+    for (const auto& each : listener_->clone(choice_.engines)) {
+        log_.write(severity::info, "remark", {{"remark", each}});
+    }
+}
+
 maybe service_run::start() {
     auto done = has_datagrams_ ? start_datagrams() : maybe{};
     return done && has_streams_ ? start_streams() : done;
@@ -166,6 +175,7 @@ maybe service_run::start_streams() {
         if (log_.wants(severity::info)) {
             tell = [this](const run::connection_end& end) { log_end(end); };
         }
+        open_clones();
         const auto begun = relay_->start(*listener_, wishes_, door_, std::move(tell));
         return begun ? maybe{} : failed(begun.error());
     }

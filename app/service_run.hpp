@@ -49,6 +49,9 @@ public:
     // Finds the targets of a relay; `ready` is called when they have been asked for, perhaps within
     // this call. Clients wait in the queues until start().
     [[nodiscard]] tl::expected<void, service_failure> prepare(std::function<void()> ready);
+    // The sockets of further threads, which have to be opened by the user that opened the first
+    // ones. start() does so as well.
+    void open_clones();
     [[nodiscard]] tl::expected<void, service_failure> start();
 
     // Takes nobody from the queues of its connections until it is told to go on. Datagrams are

@@ -49,13 +49,19 @@ int run_serve(const serve_options& asked) {
         const auto next = read(asked.next);
         return next ? print_difference(*config, *next) : next.error();
     }
+    auto rights = plan_rights(config->user, config->group);
+    if (!rights) {
+        std::cerr << "portico: serve: [serve] user: " << rights.error() << '\n';
+        return exit_code(side::caller);
+    }
     const auto logging = config->log;
     return serve_run{asked.file,
                      *std::move(config),
                      logging,
                      {own_program(), {"portico", "serve", asked.file}, {}},
                      asked.take_from != 0 ? std::optional{asked.take_from} : std::nullopt,
-                     std::move(manager)}
+                     std::move(manager),
+                     *std::move(rights)}
         .run();
 }
 

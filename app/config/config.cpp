@@ -225,6 +225,8 @@ private:
                           : in.level == "debug"   ? severity::debug
                                                   : severity::info;
         made_.timeout = in.timeout;
+        made_.user = in.user;
+        made_.group = in.group;
         for (const auto& [which, name] : {std::pair{table::log, "log"}, {table::serve, "serve"}}) {
             if (const auto keys = keys_toml(which, in); !keys.empty()) {
                 made_.text += fmt::format("[{}]\n{}\n", name, keys);

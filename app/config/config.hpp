@@ -35,6 +35,8 @@ struct serve_config {
     std::vector<std::string> files{}; // that were read, in their order
     log_settings log{};               // `journald` is left as it was
     std::optional<duration> timeout{};
+    std::string user{}; // that the process becomes when its sockets are open
+    std::string group{};
     std::vector<service_config> services{}; // in the order of the files; at least one
     std::string text{};                     // canonical TOML of all of it, which reads back as this
 };

@@ -68,6 +68,8 @@ const std::array keys{
     key{"level", table::log, kind::every, &reach<&settings::level>, {}, levels},
 
     key{"timeout", table::serve, kind::every, &reach<&settings::timeout>},
+    key{"user", table::serve, kind::every, &reach<&settings::user>},
+    key{"group", table::serve, kind::every, &reach<&settings::group>},
 
     // where to listen
     key{.name = "listen", .at = where<&wish_flags::addresses>, .form = list_form::commas},

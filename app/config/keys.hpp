@@ -25,6 +25,8 @@ struct settings {
     std::string level = "info";
     // [serve]
     std::optional<duration> timeout{};
+    std::string user{};
+    std::string group{};
     // [service.NAME]
     wish_flags where{};
     std::string family{};

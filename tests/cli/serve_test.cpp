@@ -423,6 +423,19 @@ TEST_F(serve_command, two_hundred_reloads_under_load_lose_nobody) {
     EXPECT_EQ(server.wait(), 0);
 }
 
+// ---- rights ----
+
+// In the namespace of the tests there is one user; the others cannot be become there.
+TEST_F(serve_command, a_user_that_it_cannot_become_is_told_before_anything_is_opened) {
+    const std::string rest = "\"\n[service.a]\nlisten = \"127.0.0.1:7001\"\nbuiltin = \"echo\"\n";
+    write("[serve]\nuser = \"nobody-of-that-name" + rest);
+    const auto unknown = finish({config_});
+    EXPECT_EQ(unknown.status, 100);
+    EXPECT_THAT(unknown.err, HasSubstr("there is no user 'nobody-of-that-name'"));
+    write("[serve]\nuser = \"root\"\ngroup = \"no-such-group" + rest);
+    EXPECT_THAT(finish({config_, "--check"}).out, HasSubstr("there is no group 'no-such-group'"));
+}
+
 // ---- a manager ----
 
 // Gets what sd_notify(3) says.

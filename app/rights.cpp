@@ -1,0 +1,126 @@
+#include "rights.hpp"
+
+#include "portico/os/users.hpp"
+
+#include <linux/capability.h>
+
+#include <algorithm>
+#include <charconv>
+#include <unistd.h>
+
+namespace portico::app {
+namespace {
+
+template <class Number>
+std::optional<Number> number_in(const std::string& text) {
+    Number value{};
+    const auto [rest, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return wrong == std::errc{} && rest == text.data() + text.size() ? std::optional{value}
+                                                                     : std::nullopt;
+}
+
+tl::expected<os::user_account, std::string> find_user(const std::string& name) {
+    const auto number = number_in<uid_t>(name);
+    const auto found = number ? os::getpwuid(*number) : os::getpwnam(name);
+    if (!found) {
+        return tl::unexpected{"user '" + name + "': " + found.error().message()};
+    }
+    if (!*found) {
+        return tl::unexpected{"there is no user '" + name + "'"};
+    }
+    return **found;
+}
+
+tl::expected<gid_t, std::string> find_group(const std::string& name) {
+    if (const auto number = number_in<gid_t>(name)) {
+        return *number;
+    }
+    const auto found = os::getgrnam(name);
+    if (!found) {
+        return tl::unexpected{"group '" + name + "': " + found.error().message()};
+    }
+    if (!*found) {
+        return tl::unexpected{"there is no group '" + name + "'"};
+    }
+    return **found;
+}
+
+// After a handover the process is who it should be already, and has no right to say so again.
+bool is_already(const os::privileges& now, const os::new_identity& wanted) {
+    auto groups = wanted.groups;
+    auto have = now.supplementary;
+    std::sort(groups.begin(), groups.end());
+    std::sort(have.begin(), have.end());
+    return std::all_of(now.users.begin(), now.users.end(),
+                       [&](auto each) { return each == wanted.user; }) &&
+           std::all_of(now.groups.begin(), now.groups.end(),
+                       [&](auto each) { return each == wanted.group; }) &&
+           have == groups;
+}
+
+} // namespace
+
+tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
+                                                   const std::string& group) {
+    rights_plan made;
+    if (user.empty()) {
+        return made;
+    }
+    const auto account = find_user(user);
+    if (!account) {
+        return tl::unexpected{account.error()};
+    }
+    const auto now = os::read_privileges();
+    if (!now) {
+        return tl::unexpected{"what this process may do cannot be read: " + now.error().message()};
+    }
+    auto primary = tl::expected<gid_t, std::string>{account->group};
+    if (!group.empty()) {
+        primary = find_group(group);
+    }
+    if (!primary) {
+        return tl::unexpected{primary.error()};
+    }
+    os::new_identity wanted;
+    wanted.user = account->user;
+    wanted.group = *primary;
+    wanted.groups = os::getgrouplist(account->name, *primary);
+    wanted.keep = now->permitted & os::one_capability(CAP_NET_BIND_SERVICE);
+    made.user = account->name;
+    if (is_already(*now, wanted)) {
+        made.remark = "this process is user " + made.user + " already";
+        return made;
+    }
+    const auto needed = os::one_capability(CAP_SETUID) | os::one_capability(CAP_SETGID);
+    if ((now->effective & needed) != needed) {
+        return tl::unexpected{"to become user '" + user +
+                              "' takes root, or cap_setuid and cap_setgid; start it so, or leave "
+                              "the user out"};
+    }
+    made.becomes = std::move(wanted);
+    return made;
+}
+
+tl::expected<void, std::string> give_up_rights(const rights_plan& plan) {
+    if (!plan.becomes) {
+        return {};
+    }
+    if (const auto done = os::drop_to(*plan.becomes); !done) {
+        return tl::unexpected{os::to_text(done.error(), *plan.becomes) + ": " +
+                              done.error().why.message()};
+    }
+    if (const auto done = os::set_no_new_privileges(); !done) {
+        return tl::unexpected{"no new privileges: " + done.error().message()};
+    }
+    return {};
+}
+
+std::string to_text(const rights_plan& plan) {
+    if (!plan.becomes) {
+        return plan.remark.empty() ? "stays who it is" : plan.remark;
+    }
+    return "becomes user " + plan.user + " (" + std::to_string(plan.becomes->user) + "), keeps " +
+           os::capability_names(plan.becomes->keep) + ", and programs get no new privileges";
+}
+
+} // namespace portico::app
