@@ -280,7 +280,9 @@ TEST_F(landlock_test, signals_and_abstract_sockets_stay_inside) {
 }
 
 TEST_F(landlock_test, without_no_new_privileges_it_is_refused_and_nothing_is_limited) {
-    NEEDS_ROOT();
+    if (read_privileges()->no_new_privileges) {
+        GTEST_SKIP() << "no_new_privs is set here already";
+    }
     EXPECT_EQ(told_by_process([this] {
                   EXPECT_TRUE(keep_capabilities(0));
                   const auto done = restrict_by_landlock({.paths = std::vector<path_rule>{}});
@@ -288,6 +290,23 @@ TEST_F(landlock_test, without_no_new_privileges_it_is_refused_and_nothing_is_lim
                          try_open(at("a/x"), O_RDONLY);
               }),
               message(EPERM) + "; fine");
+}
+
+TEST_F(landlock_test, a_kernel_without_it_is_told_and_nothing_is_limited) {
+    if (!call_filters_available()) {
+        GTEST_SKIP() << "this kernel cannot filter system calls, and so cannot play one without";
+    }
+    EXPECT_EQ(told_by_process([this] {
+                  EXPECT_TRUE(set_no_new_privileges());
+                  const auto hidden =
+                      install_call_filter({.names = {"landlock_create_ruleset"}, .number = ENOSYS});
+                  EXPECT_TRUE(hidden && hidden->empty());
+                  EXPECT_EQ(landlock_abi().error().value(), ENOSYS);
+                  const auto done = restrict_by_landlock({.paths = std::vector<path_rule>{}});
+                  return (done ? "" : done.error().message()) + "; " +
+                         try_open(at("a/x"), O_RDONLY);
+              }),
+              message(ENOSYS) + "; fine");
 }
 
 TEST_F(landlock_test, after_sixteen_layers_there_is_no_more) {
