@@ -12,7 +12,7 @@
 namespace portico::app {
 
 manager_link::manager_link() : given_{os::read_notify_environment()} {
-    for (const char* each : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) {
+    for (const char* each : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE"}) {
         ::unsetenv(each);
     }
     auto socket = os::notify_socket::to_manager(given_);

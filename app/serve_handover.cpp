@@ -56,12 +56,11 @@ void serve_run::wait_for_turn() {
                    [this] {
                        log_.write(severity::error, "the process before us goes on without us");
                        exit_code_ = exit_code(side::system);
-                       is_starting_ ? context_.stop() : drain();
+                       drain();
                    });
 }
 
 void serve_run::tell_serving() {
-    given_.clear();
     before_->serving([this] {
         log_.write(severity::info, "the process before us has handed over");
         // Not within the call of what is to be destroyed.

@@ -141,7 +141,8 @@ void serve_run::drain() {
     }
     for (auto& each : std::exchange(services_, {})) {
         leaving_.push_back(each.run);
-        each.run->drain();
+        // Until the process before us has let go, it may still go on with them.
+        each.run->drain(before_ ? each.run->open_sockets() : std::vector<kept_socket>{});
     }
     log_.write(severity::info, "stopping when the last connection has ended", what);
     sweep_soon();
@@ -157,6 +158,9 @@ void serve_run::stop_now(std::string_view signal) {
     }
     for (auto& each : std::exchange(services_, {})) {
         leaving_.push_back(each.run);
+        if (before_) {
+            each.run->drain(each.run->open_sockets());
+        }
     }
     for (const auto& each : std::vector{leaving_}) {
         each->stop_now();

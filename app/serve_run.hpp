@@ -75,6 +75,7 @@ private:
     void fail(const std::string& why, side who);
     void fail(const diagnostic& why, side who);
     void give_up_transition();
+    [[nodiscard]] std::vector<kept_socket> others_sockets() const;
     void finish();
 
     // ---- from the process before us, and to the next one: serve_handover.cpp ----

@@ -88,7 +88,7 @@ void serve_run::begin(serve_config next, bool by_network) {
 void serve_run::handle_opened(run::listen_outcome outcome) {
     if (ending_) {
         if (outcome.sockets) {
-            outcome.sockets->close(files_of(sockets_of(services_)));
+            outcome.sockets->close(files_of(others_sockets()));
         }
         return;
     }
@@ -102,7 +102,7 @@ void serve_run::handle_opened(run::listen_outcome outcome) {
     const auto text = outcome.report.text();
     const auto shared = shared_by(outcome.report.made);
     if (!shared.empty()) {
-        outcome.sockets->close(files_of(sockets_of(services_)));
+        outcome.sockets->close(files_of(others_sockets()));
         return fail(shared, side::caller);
     }
     spread(std::move(*outcome.sockets).release());
@@ -242,6 +242,7 @@ void serve_run::tell_done(const std::vector<hosted_service>& before) {
             lines += listening_lines(each.run->sockets());
         }
         print_out(lines);
+        given_.clear(); // what the services have of them they have
         watch_counters();
         watch_network();
         return;
@@ -334,6 +335,15 @@ void serve_run::fail(const diagnostic& why, side who) {
     fail(text, who);
 }
 
+// Those that somebody goes on with if we do not: our running services, or the process before us.
+std::vector<kept_socket> serve_run::others_sockets() const {
+    auto all = sockets_of(services_);
+    for (const auto& each : given_) {
+        all.push_back({each.socket.over, each.socket.at, each.socket.file});
+    }
+    return all;
+}
+
 // What was made for nothing goes; of what runs nothing has changed.
 void serve_run::fail(const std::string& why, side who) {
     if (is_starting_) {
@@ -342,6 +352,7 @@ void serve_run::fail(const std::string& why, side who) {
         }
         std::cerr << "portico: serve: " << why << (why.ends_with('\n') ? "" : "\n");
         exit_code_ = exit_code(who);
+        give_up_transition();
         return context_.stop();
     }
     log_.write(severity::error,
@@ -354,7 +365,7 @@ void serve_run::fail(const std::string& why, side who) {
 }
 
 void serve_run::give_up_transition() {
-    const auto stay = sockets_of(services_);
+    const auto stay = others_sockets();
     for (const auto& each : coming_->made) {
         if (!goes_on(each)) {
             leaving_.push_back(each.run);
