@@ -1,11 +1,13 @@
 // Any bytes as the files of a configuration, which zero bytes divide: they are read, or everything
 // that is wrong is told in printable lines and in order; what is read reads back from its canonical
-// text as the same.
+// text as the same. Behind a byte 1 each byte chooses a line of a file.
 
 #include "app/config/config.hpp"
 
+#include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <set>
 
 using namespace portico;
 
@@ -36,6 +38,79 @@ std::vector<app::config_text> files_of(std::string_view text) {
         at = end + 1;
     }
     return files;
+}
+
+constexpr std::array lines{"builtin = 'echo'",
+                           "builtin = 'chargen'",
+                           "program = ['/bin/cat', '', '\"']",
+                           "to = 'a.example:80, 192.0.2.1:80'",
+                           "to = ['unix:/a', 'srv:_a._tcp.example']",
+                           "socks = true",
+                           "socks = false",
+                           "listen = ':80'",
+                           "listen = ['*:81', '[::1]:82']",
+                           "listen = '@eth0:80'",
+                           "listen = 'unix:@a'",
+                           "listen = '/a'",
+                           "listen = [':0', 'sd:a']",
+                           "listen = 'localhost:http'",
+                           "udp = true",
+                           "tcp = true",
+                           "family = 'ipv4'",
+                           "family = 'ipv6'",
+                           "required = true",
+                           "both-families = true",
+                           "reuseport = true",
+                           "freebind = false",
+                           "backlog = 5",
+                           "mode = '0600'",
+                           "allow = '192.0.2.0/24,::1'",
+                           "deny = ['192.0.2.1', 'x']",
+                           "max-per = '/64=3'",
+                           "rate = ['/64=3/1s', '/24=1/500ms+9']",
+                           "max-connections = 1000",
+                           "when-full = 'refuse'",
+                           "dead-after = '1.5s'",
+                           "nagle = true",
+                           "chargen-limit = 7",
+                           "env = {A = '1', B = '\\'}",
+                           "idle-limit = '0.4ms'",
+                           "half-closed-limit = '100d'",
+                           "connect-timeout = '1m'",
+                           "egress-device = 'eth0'",
+                           "from = '192.0.2.9'",
+                           "from = '::1'",
+                           "socket-buffer = 4096",
+                           "balance = 'hash'",
+                           "check-every = '2s'",
+                           "threads = 2",
+                           "proxy-in = '::/0'",
+                           "proxy-in-timeout = '1s'",
+                           "proxy-out = 'v1'",
+                           "status = 'unix:/b'",
+                           "fast-open = true",
+                           "associations = 9",
+                           "associations-per-client = 0",
+                           "socks-users = '/a'",
+                           "allow-to = '*:443'",
+                           "deny-to = ['192.0.2.0/24:*', 'a.example:80']",
+                           "unknown = 1"};
+
+// Each key once in its table; what is beyond the lines begins the next service.
+std::vector<std::string> lines_of(std::string_view choices) {
+    std::vector<std::string> chosen{"[service.0]"};
+    std::set<std::string> keys;
+    for (const char each : choices) {
+        const std::size_t which = static_cast<unsigned char>(each) % (lines.size() + 2);
+        if (which >= lines.size()) {
+            chosen.push_back("[service." + std::to_string(chosen.size()) + "]");
+            keys.clear();
+        } else if (const std::string line = lines.at(which);
+                   keys.insert(line.substr(0, line.find(' '))).second) {
+            chosen.push_back(line);
+        }
+    }
+    return chosen;
 }
 
 void check_errors(const std::vector<app::diagnostic>& all, std::size_t files) {
@@ -73,15 +148,54 @@ void check_again(const app::serve_config& first) {
     }
 }
 
-} // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    const auto files = files_of({reinterpret_cast<const char*>(data), size});
+void check(const std::vector<app::config_text>& files) {
     if (const auto got = app::parse_config(files, read_here)) {
         demand(got->files.size() == files.size() && !got->services.empty());
         check_again(*got);
     } else {
         check_errors(got.error(), files.size());
+    }
+}
+
+// Without each line that was complained about, and a service whose header was, it is right in the
+// end, or nothing is left of it: the places are those of the mistakes.
+void check_places(std::vector<std::string> chosen) {
+    while (!chosen.empty()) {
+        std::string text;
+        for (const auto& each : chosen) {
+            text += each + '\n';
+        }
+        const auto got = app::parse_config({{"0", text}}, read_here);
+        if (got) {
+            return check_again(*got);
+        }
+        check_errors(got.error(), 1);
+        std::set<std::size_t> wrong;
+        for (const auto& each : got.error()) {
+            demand(each.where.at.line >= 1 && each.where.at.line <= chosen.size());
+            wrong.insert(each.where.at.line - 1);
+        }
+        std::vector<std::string> left;
+        bool skips = false;
+        for (std::size_t i = 0; i < chosen.size(); ++i) {
+            const bool is_header = chosen[i].starts_with('[');
+            skips = is_header ? wrong.contains(i) : skips;
+            if (!skips && !wrong.contains(i)) {
+                left.push_back(chosen[i]);
+            }
+        }
+        chosen = std::move(left);
+    }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view text{reinterpret_cast<const char*>(data), size};
+    if (text.starts_with('\1')) {
+        check_places(lines_of(text.substr(1)));
+    } else {
+        check(files_of(text));
     }
     return 0;
 }

@@ -166,6 +166,15 @@ A_2 = "x=y"
     EXPECT_EQ(datagrams.associations, 10U);
     EXPECT_EQ(datagrams.associations_per_client, 0U);
 
+    // And from there into the canonical text.
+    for (const auto& service : read->services) {
+        for (const auto& [name, at] : service.keys) {
+            if (at.at != service.keys.at("listen").at && name != "udp") {
+                EXPECT_THAT(service.text, HasSubstr('\n' + name + " = ")) << service.name;
+            }
+        }
+    }
+
     EXPECT_THAT(read->services[4].request.program, ElementsAre("/bin/echo", "", "a,b"));
     EXPECT_THAT(read->services[4].request.env, ElementsAre("A_2=x=y", "Z=1"));
     EXPECT_THAT(read->services[4].choice.program.environment, Contains("A_2=x=y"));
