@@ -224,6 +224,9 @@ private:
                           : in.level == "warning" ? severity::warning
                           : in.level == "debug"   ? severity::debug
                                                   : severity::info;
+        for (const auto& [which, where] : process_) {
+            made_.keys.emplace(which->name, where);
+        }
         made_.timeout = in.timeout;
         made_.user = in.user;
         made_.group = in.group;
@@ -255,6 +258,12 @@ diagnostic service_config::locate(const setting_error& why) const {
     const auto at = found == keys.end() ? where : found->second;
     return from_message(at, why.setting.empty() ? "service '" + name + "': " + why.text
                                                 : "'" + why.setting + "': " + why.text);
+}
+
+diagnostic serve_config::locate(const setting_error& why) const {
+    const auto found = keys.find(why.setting);
+    return from_message(found == keys.end() ? place{files.front(), {}} : found->second,
+                        why.setting.empty() ? why.text : "'" + why.setting + "': " + why.text);
 }
 
 or_diagnostics<serve_config> parse_config(const std::vector<config_text>& texts,

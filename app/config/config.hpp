@@ -39,6 +39,10 @@ struct serve_config {
     std::string group{};
     std::vector<service_config> services{}; // in the order of the files; at least one
     std::string text{};                     // canonical TOML of all of it, which reads back as this
+    std::map<std::string, place, std::less<>> keys{}; // where those of [log] and [serve] stand
+
+    // A later error about one of them, with its place; without one, of the first file.
+    [[nodiscard]] diagnostic locate(const setting_error& why) const;
 };
 
 // A file, and what is in it or why that is not known.

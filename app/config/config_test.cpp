@@ -633,6 +633,17 @@ TEST(config, a_long_text_is_cut_in_a_message) {
 
 // ---- later errors ----
 
+TEST(config, a_later_error_of_the_process_is_told_where_its_setting_stands) {
+    const auto read =
+        parse_config({{"p.toml", echo}, {"conf.d/a.toml", "[serve]\nuser = 'nobody'\n"}});
+    ASSERT_TRUE(read) << to_text(read.error());
+    EXPECT_EQ(read->user, "nobody");
+    EXPECT_EQ(to_text({read->locate({"user", "there is no such user"})}),
+              "conf.d/a.toml:2:1: 'user': there is no such user\n");
+    EXPECT_EQ(to_text({read->locate({"group", "there is no such group"})}),
+              "p.toml: 'group': there is no such group\n");
+}
+
 TEST(config, a_later_error_is_told_where_its_setting_stands) {
     const auto read = parse(relay + "from = '192.0.2.1'\n");
     ASSERT_TRUE(read) << to_text(read.error());

@@ -82,7 +82,6 @@ TEST(man_page, tells_the_type_and_the_words_and_the_range_of_each_key) {
     }
 }
 
-// Each is a whole file.
 std::vector<std::string> blocks(const std::string& text, const std::string& begin,
                                 const std::string& end) {
     std::vector<std::string> all;
@@ -101,8 +100,10 @@ TEST(man_page, shows_files_that_are_right) {
     const auto guide = blocks(source("docs/guide/serving.md"), "\n\n```toml\n", "```\n");
     EXPECT_GE(guide.size(), 1U);
     shown.insert(shown.end(), guide.begin(), guide.end());
+    // What shows no service stands beside one.
+    const std::string other = "[service.other]\nlisten = ':65000'\nbuiltin = 'echo'\n";
     for (const auto& each : shown) {
-        const auto read = parse_config({{"shown", each}});
+        const auto read = parse_config({{"shown", each}, {"other", other}});
         EXPECT_TRUE(read) << to_text(read.error()) << each;
     }
 }
