@@ -9,8 +9,10 @@
 //   has seen each queue empty, "done" ------>  is the service from now on
 //   drains
 //
-// Until "done" the old one can go on as if nothing had been: it still has its sockets, and does so
-// when the new one ends, says "failed", or takes too long. The messages are those of os/fdpass.hpp.
+// Until "done" the old one can go on as if nothing had been: it still has its sockets, and does so,
+// and says "stop", when the new one ends, says "failed", or takes too long. When it is the old one
+// that ends without a word after "go", the new one goes on as after "done". The messages are those
+// of os/fdpass.hpp.
 #pragma once
 
 #include "log.hpp"
@@ -102,11 +104,15 @@ public:
     // One of the events follows, not within this call. The error is for a person.
     [[nodiscard]] tl::expected<void, std::string> start(const successor_program& which,
                                                         std::vector<run::held_socket> sockets);
+    // The program that was started, to be reaped when it has ended.
+    [[nodiscard]] os::child take_child() { return std::exchange(child_, {}); }
 
 private:
     [[nodiscard]] tl::expected<void, std::string> spawn(const successor_program& which,
                                                         os::fd other_end);
     [[nodiscard]] tl::expected<void, std::string> send_sockets();
+    [[nodiscard]] tl::expected<void, std::string> send_one(const std::string& text,
+                                                           std::span<const int> descriptors);
     void handle(const std::string& what);
     void look_at_queues();
     void fail(const std::string& why);
@@ -126,6 +132,7 @@ private:
     std::optional<os::tcp_counters> counted_before_;
     bool paused_ = false;
     handover_report report_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 // The new side, from what the old one sent. Threads: that of `context`.
@@ -152,6 +159,7 @@ private:
 
     std::unique_ptr<handover_channel> channel_;
     std::vector<run::held_socket> sockets_;
+    bool went_ = false; // it was told to go
     std::function<void()> go_;
     std::function<void()> gone_;
     std::function<void()> done_;

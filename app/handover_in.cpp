@@ -43,6 +43,8 @@ std::optional<run::held_socket> from_message(std::string_view text, std::vector<
     made.socket.at = *at;
     made.socket.over = *over == "udp" ? ip::transport::udp : ip::transport::tcp;
     made.socket.v6only = v6only->get_bool();
+    const auto* foreign = object->if_contains("foreign");
+    made.socket.foreign = foreign != nullptr && foreign->is_bool() && foreign->get_bool();
     if (const auto* number = object->if_contains("inherited"); number && number->is_int64()) {
         made.socket.inherited = static_cast<int>(number->get_int64());
     }
@@ -119,9 +121,11 @@ void handover_in::serving(std::function<void()> done) {
 }
 
 void handover_in::handle(const std::string& what) {
+    const bool is_dead = what.empty() && went_;
     if (what == "go" && go_) {
+        went_ = true;
         std::exchange(go_, nullptr)();
-    } else if (what == "done" && done_) {
+    } else if ((what == "done" || is_dead) && done_) {
         gone_ = nullptr;
         const auto tell = std::exchange(done_, nullptr);
         tell(); // may end us

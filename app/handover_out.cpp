@@ -13,6 +13,7 @@
 #include <charconv>
 #include <csignal>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 #include <utility>
 
@@ -27,7 +28,8 @@ std::string to_message(const run::held_socket& which) {
     const auto& socket = which.socket;
     json::object made{{"wish", ip::to_text(which.wish)},
                       {"transport", ip::to_text(socket.over)},
-                      {"v6only", socket.v6only}};
+                      {"v6only", socket.v6only},
+                      {"foreign", socket.foreign}};
     if (socket.inherited) {
         made["inherited"] = *socket.inherited;
     }
@@ -70,6 +72,9 @@ handover_out::handover_out(boost::asio::io_context& context, events tell)
     : context_{context}, tell_{std::move(tell)}, timer_{context} {}
 
 handover_out::~handover_out() {
+    if (channel_) {
+        channel_->say("stop");
+    }
     static_cast<void>(child_.reap());
 }
 
@@ -139,6 +144,25 @@ tl::expected<void, std::string> handover_out::spawn(const successor_program& whi
     return {};
 }
 
+// The new process reads as fast as they come, but begins only when it has been started: there may
+// be more of them than its queue takes, and that moment is waited for.
+tl::expected<void, std::string> handover_out::send_one(const std::string& text,
+                                                       std::span<const int> descriptors) {
+    constexpr int patience_ms = 5000;
+    for (;;) {
+        const auto sent =
+            os::send_descriptors(channel_->raw(), std::as_bytes(std::span{text}), descriptors);
+        if (sent) {
+            return {};
+        }
+        const bool is_full = sent.error().value() == EAGAIN;
+        pollfd room{channel_->raw(), POLLOUT, 0};
+        if (!is_full || ::poll(&room, 1, patience_ms) != 1) {
+            return tl::unexpected{"the sockets cannot be sent: " + sent.error().message()};
+        }
+    }
+}
+
 tl::expected<void, std::string> handover_out::send_sockets() {
     for (const auto& each : sockets_) {
         std::vector<int> descriptors{each.socket.descriptor.raw()};
@@ -146,14 +170,11 @@ tl::expected<void, std::string> handover_out::send_sockets() {
             descriptors.push_back(clone.raw());
         }
         const auto text = to_message(each);
-        const auto sent =
-            os::send_descriptors(channel_->raw(), std::as_bytes(std::span{text}), descriptors);
-        if (!sent) {
-            return tl::unexpected{"the sockets cannot be sent: " + sent.error().message()};
+        if (auto done = send_one(text, descriptors); !done) {
+            return done;
         }
     }
-    channel_->say("end");
-    return {};
+    return send_one("end", {});
 }
 
 void handover_out::handle(const std::string& what) {
@@ -203,8 +224,8 @@ void handover_out::look_at_queues() {
 
 void handover_out::arm(duration patience, void (handover_out::*then)()) {
     timer_.expires_after(patience);
-    timer_.async_wait([this, then](boost::system::error_code wrong) {
-        if (!wrong) { // else we may be gone
+    timer_.async_wait([this, then, alive = std::weak_ptr{alive_}](boost::system::error_code wrong) {
+        if (!wrong && !alive.expired()) {
             (this->*then)();
         }
     });
@@ -216,7 +237,10 @@ void handover_out::handle_late() {
 
 void handover_out::fail(const std::string& why) {
     timer_.cancel();
-    channel_.reset(); // it ends with that
+    if (channel_) {
+        channel_->say("stop");
+        channel_.reset();
+    }
     if (std::exchange(paused_, false)) {
         tell_.pause(false);
     }

@@ -37,7 +37,7 @@ std::optional<run::held_socket> listening_one(os::fd copy) {
         return std::nullopt;
     }
     const auto wish = ip::parse_listen_address(ip::to_text(seen->bound));
-    if (!wish || !os::make_ours(copy)) {
+    if (!wish) {
         return std::nullopt;
     }
     run::held_socket made;
@@ -47,6 +47,7 @@ std::optional<run::held_socket> listening_one(os::fd copy) {
     // One that takes IPv4 as well is good for either, and nothing is opened for IPv4 then.
     const auto* at = std::get_if<ip::endpoint>(&seen->bound);
     made.socket.v6only = at != nullptr && at->address.is_v6();
+    made.socket.foreign = true;
     made.socket.descriptor = std::move(copy);
     return made;
 }

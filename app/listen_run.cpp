@@ -111,8 +111,8 @@ void listen_run::watch_counters() {
 void listen_run::wait_for_signal() {
     signals_.async_wait([this](error_code wrong, int number) {
         if (!wrong) {
+            wait_for_signal(); // first: the other may throw for want of memory
             handle_signal(number);
-            wait_for_signal();
         }
     });
 }

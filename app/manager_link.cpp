@@ -102,6 +102,33 @@ void manager_link::keep(const std::vector<run::held_socket>& sockets, event_log&
     }
 }
 
+namespace {
+
+// The manager passes on the sockets of its own units first, and then those from its store. These
+// are taken out of the environment, and their numbers are closed: nobody asks for them by number.
+void forget_originals(const std::vector<plan::inherited_socket>& all) {
+    auto first = all.size();
+    while (first > 0 && all[first - 1].name == store_name) {
+        os::fd{all[--first].number}.reset();
+    }
+    std::string names;
+    for (std::size_t i = 0; i < first; ++i) {
+        names += (i == 0 ? "" : ":") + all[i].name;
+    }
+    if (first == all.size()) {
+        return;
+    }
+    ::setenv("LISTEN_FDS", std::to_string(first).c_str(), 1);
+    ::setenv("LISTEN_FDNAMES", names.c_str(), 1);
+    if (first == 0) {
+        for (const char* each : {"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"}) {
+            ::unsetenv(each);
+        }
+    }
+}
+
+} // namespace
+
 // Sockets of one address belong together: the first is the socket, the others are its clones.
 std::vector<run::held_socket> manager_link::kept() {
     std::vector<run::held_socket> made;
@@ -116,10 +143,11 @@ std::vector<run::held_socket> manager_link::kept() {
         }
         os::fd original{each.number};
         auto copy = os::dup(original);
-        static_cast<void>(std::move(original).release()); // it is looked at again by its number
+        static_cast<void>(std::move(original).release()); // see forget_originals()
         if (!copy || !os::make_ours(*copy)) {
             continue;
         }
+        os::answer_new_connections(*copy); // whoever put it there may have been about to end
         const auto same = std::find_if(made.begin(), made.end(), [&](const auto& one) {
             return one.socket.over == *each.over && one.socket.at == each.bound;
         });
@@ -136,6 +164,7 @@ std::vector<run::held_socket> manager_link::kept() {
         one.socket.descriptor = *std::move(copy);
         made.push_back(std::move(one));
     }
+    forget_originals(*inherited);
     return made;
 }
 

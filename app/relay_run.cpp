@@ -3,6 +3,7 @@
 #include "portico/os/spawn.hpp"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace portico::app {
@@ -45,7 +46,11 @@ result<void> relay_run::start(const run::listener& sockets, std::span<const plan
     if (auto done = group->listen(sockets.sockets()); !done) {
         return done;
     }
-    threads_ = std::make_unique<relay_threads>(context_, std::move(group), over_);
+    try {
+        threads_ = std::make_unique<relay_threads>(context_, std::move(group), over_);
+    } catch (const std::system_error& why) {
+        return tl::unexpected{error{why.code(), operation::open, side::system, {}}};
+    }
     meter_->attach(threads_->group(), sockets.sockets(), wishes, max_connections);
     return watch_egress();
 }

@@ -30,12 +30,22 @@ relay_threads::relay_threads(boost::asio::io_context& context,
                              std::unique_ptr<run::relay_group> group, std::function<void()> over)
     : context_{context}, group_{std::move(group)}, over_{std::move(over)} {
     const signals_blocked inherited;
-    for (std::size_t i = 0; i < group_->size(); ++i) {
-        ++running_;
-        threads_.emplace_back([this, i] {
-            group_->engine(i).run();
-            boost::asio::post(context_, [this] { handle_ended(); });
-        });
+    try {
+        for (std::size_t i = 0; i < group_->size(); ++i) {
+            threads_.emplace_back([this, i] {
+                group_->engine(i).run();
+                boost::asio::post(context_, [this, alive = std::weak_ptr{alive_}] {
+                    if (!alive.expired()) {
+                        handle_ended();
+                    }
+                });
+            });
+            ++running_;
+        }
+    } catch (...) {
+        group_->stop_now();
+        threads_.clear(); // waits
+        throw;
     }
 }
 

@@ -15,8 +15,8 @@ namespace portico::app {
 // Threads: all calls on the thread of `context`. Its end stops the engines, and waits for them.
 class relay_threads {
 public:
-    // `over` is called on the thread of `context`, when every engine has ended after drain() or
-    // stop_now().
+    // No thread could be started: std::system_error. `over` is called on the thread of `context`,
+    // when every engine has ended after drain() or stop_now().
     relay_threads(boost::asio::io_context& context, std::unique_ptr<run::relay_group> group,
                   std::function<void()> over);
     relay_threads(const relay_threads&) = delete;
@@ -36,6 +36,7 @@ private:
     std::unique_ptr<run::relay_group> group_;
     std::function<void()> over_;
     std::size_t running_ = 0;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::vector<std::jthread> threads_;
 };
 

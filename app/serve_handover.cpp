@@ -52,12 +52,19 @@ bool serve_run::take_from(pid_t which) {
 }
 
 void serve_run::wait_for_turn() {
-    before_->ready([this] { swap(); },
-                   [this] {
-                       log_.write(severity::error, "the process before us goes on without us");
-                       exit_code_ = exit_code(side::system);
-                       drain();
-                   });
+    const auto go = [this] {
+        if (coming_ && !ending_) {
+            swap();
+        }
+    };
+    before_->ready(go, [this] {
+        if (ending_) {
+            return;
+        }
+        log_.write(severity::error, "the process before us goes on without us");
+        exit_code_ = exit_code(side::system);
+        drain();
+    });
 }
 
 void serve_run::tell_serving() {
@@ -101,7 +108,10 @@ void serve_run::pause(bool on) {
 void serve_run::handle_not_handed_over(const std::string& why) {
     log_.write(severity::error, "not handed over: everything goes on as it was", {{"detail", why}});
     boost::asio::post(context_, [this] {
-        after_.reset();
+        if (after_) {
+            failed_.push_back(after_->take_child());
+            after_.reset();
+        }
         finish();
     });
 }

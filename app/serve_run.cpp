@@ -32,6 +32,9 @@ int serve_run::run() {
             return exit_code_;
         } catch (const std::bad_alloc&) { // what was going on is lost, and the services go on
             log_.write(severity::error, "out of memory", {});
+            if (coming_ && !ending_) {
+                fail("out of memory", side::system);
+            }
         }
     }
 }
@@ -76,6 +79,7 @@ void serve_run::reload() {
     log_.write(severity::error, "not reloaded: everything goes on as it was",
                {{"errors", std::uint64_t{read.error().size()}}});
     tell_ready();
+    finish();
 }
 
 // It says so as soon as nobody else accepts any more.
@@ -96,8 +100,8 @@ void serve_run::tell_ready() {
 void serve_run::wait_for_signal() {
     signals_.async_wait([this](error_code wrong, int number) {
         if (!wrong) {
+            wait_for_signal(); // first: the other may throw for want of memory
             handle_signal(number);
-            wait_for_signal();
         }
     });
 }
@@ -131,9 +135,15 @@ void serve_run::drain() {
     os::notice stopping;
     stopping.stopping = true;
     manager_.tell(stopping, log_);
+    if (!before_) {
+        manager_.keep({}, log_); // they end with us
+    }
     network_.reset();
     retry_.cancel();
-    after_.reset(); // the next process ends without us
+    if (after_) { // the next process ends without us
+        pause(false);
+        after_.reset();
+    }
     fields what{{"signal", std::string{"TERM"}}};
     add_counts(what);
     if (coming_) {
@@ -152,7 +162,10 @@ void serve_run::stop_now(std::string_view signal) {
     fields what{{"signal", std::string{signal}}};
     add_counts(what);
     log_.write(severity::info, "stopping at once", what);
-    ending_ = true;
+    if (!std::exchange(ending_, true) && !before_) {
+        manager_.keep({}, log_); // they end with us
+    }
+    after_.reset();
     if (coming_) {
         give_up_transition();
     }
@@ -191,6 +204,10 @@ void serve_run::watch_counters() {
         for (const auto& each : services_) {
             each.run->log_counters();
         }
+        std::erase_if(failed_, [](os::child& each) {
+            const auto ended = each.reap();
+            return !ended || *ended; // or somebody else was faster
+        });
         watch_counters();
     });
 }

@@ -126,7 +126,8 @@ private:
     std::unique_ptr<handover_out> after_; // while the next one is on its way
     std::vector<run::held_socket> given_; // by the process before us, until the start
     std::optional<pid_t> take_from_;
-    successor_program program_; // as it was started
+    std::vector<os::child> failed_; // next processes, until they have ended
+    successor_program program_;     // as it was started
     manager_link manager_;
     rights_plan rights_;
     bool ending_ = false;

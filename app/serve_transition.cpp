@@ -353,6 +353,9 @@ void serve_run::fail(const std::string& why, side who) {
         std::cerr << "portico: serve: " << why << (why.ends_with('\n') ? "" : "\n");
         exit_code_ = exit_code(who);
         give_up_transition();
+        for (const auto& each : leaving_) {
+            each->stop_now(); // and lets files alone that others go on with
+        }
         return context_.stop();
     }
     log_.write(severity::error,

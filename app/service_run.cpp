@@ -42,6 +42,9 @@ void set_stream_options(const service_choice& choice, const run::listener& open)
     }
 }
 
+// In tenths of a second: at sockets that others go on with there may always be somebody.
+constexpr int most_looks = 20;
+
 // How many connections there are descriptors for. Some are kept for what a start of a program needs
 // for a moment.
 std::size_t connections_that_fit(std::size_t left) {
@@ -394,7 +397,7 @@ void service_run::close_soon() {
         if (wrong || closed_) {
             return;
         }
-        if (listener_->has_waiting() && door_->has_room(at_door_)) {
+        if (++looks_ < most_looks && listener_->has_waiting() && door_->has_room(at_door_)) {
             return close_soon();
         }
         close();

@@ -121,6 +121,7 @@ private:
     bool ending_ = false;
     bool closed_ = false; // and nobody is accepted any more
     boost::asio::steady_timer closing_;
+    int looks_ = 0; // whether somebody is still in a queue
     std::vector<os::file_identity> successors_files_{};
     bool relay_is_over_ = false;
     bool is_over_ = false;

@@ -59,6 +59,12 @@ sys_status ignore_new_connections(const fd& listening) noexcept {
     return {};
 }
 
+void answer_new_connections(const fd& listening) noexcept {
+    const int none = 0;
+    static_cast<void>(
+        ::setsockopt(listening.raw(), SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none));
+}
+
 bool has_waiting(const fd& listening) noexcept {
     pollfd asked{listening.raw(), POLLIN, 0};
     return ::poll(&asked, 1, 0) > 0 && (asked.revents & POLLIN) != 0;

@@ -377,6 +377,7 @@ os::sys_result<held_socket> share_one(const bound_socket& from, const ip::listen
     to.file = from.file;
     to.v6only = from.v6only;
     to.inherited = from.inherited;
+    to.foreign = from.foreign;
     for (const auto& clone : from.clones) {
         auto second = os::dup(clone);
         if (!second) {
@@ -416,7 +417,7 @@ os::sys_result<std::vector<held_socket>> share(const std::vector<held_socket>& s
 
 void listener::ignore_new(const std::function<bool(const bound_socket&)>& goes_on) {
     for (const auto& each : state_->sockets) {
-        if (each.over != ip::transport::tcp || each.inherited ||
+        if (each.over != ip::transport::tcp || each.inherited || each.foreign ||
             !std::holds_alternative<ip::endpoint>(each.at) || (goes_on && goes_on(each))) {
             continue;
         }

@@ -25,6 +25,7 @@ struct trial {
     open_attempt told;
     std::optional<os::file_identity> file;
     std::optional<int> inherited;
+    bool foreign = false;
     std::vector<os::fd> clones;
 
     [[nodiscard]] bool is_open() const noexcept { return socket.raw() >= 0; }
@@ -204,7 +205,7 @@ void opening::keep(trial now) {
     if (now.is_open()) {
         const auto& what = planned(now);
         done_.sockets.push_back({std::move(now.socket), now.told.at, what.over, what.wish,
-                                 now.planned, now.file, what.v6only, now.inherited,
+                                 now.planned, now.file, what.v6only, now.inherited, now.foreign,
                                  std::move(now.clones)});
     }
     done_.attempts.push_back(std::move(now.told));
@@ -247,7 +248,12 @@ trial opening::go_on_with(std::size_t planned) {
     now.socket = std::move(from.descriptor);
     now.clones = std::move(from.clones);
     now.inherited = from.inherited;
+    now.foreign = from.foreign;
     now.file = from.file;
+    if (const auto ready = os::make_ours(now.socket); !ready) {
+        now.fail(ready.error(), operation::set_option);
+        return now;
+    }
     done_.taken_over.push_back(done_.sockets.size()); // where keep() puts it
     return now;
 }

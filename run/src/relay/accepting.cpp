@@ -13,7 +13,8 @@
 namespace portico::run {
 namespace {
 
-constexpr unsigned accepts_per_turn = 64; // of one listening socket
+constexpr unsigned most_in_queue = 65'536; // what a drain takes from a queue before it is closed
+constexpr unsigned accepts_per_turn = 64;  // of one listening socket
 // So long a listening socket rests when there was no memory for a connection.
 constexpr duration out_of_memory = std::chrono::milliseconds{100};
 
@@ -86,14 +87,16 @@ void relay_engine::loop::pause_listening(listening& which, instant until) {
 
 // After a pause, or when there is room again.
 void relay_engine::loop::resume_listening() {
+    for (auto& each : listening_) {
+        if (each.paused && *each.paused <= now_) {
+            each.paused.reset(); // else it would wake us again and again
+        }
+    }
     if (!accepting_ || (waits_for_room_ && !door_->has_room(number_at_door_))) {
         return;
     }
     waits_for_room_ = false;
     for (auto& each : listening_) {
-        if (each.paused && *each.paused <= now_) {
-            each.paused.reset();
-        }
         watch_listening(each);
     }
 }
@@ -204,7 +207,9 @@ void relay_engine::loop::begin_drain() {
 
 void relay_engine::loop::close_listening() {
     for (auto& each : listening_) {
-        while (!each.shared) { // the queue of a shared one may be somebody else's
+        // The queue of a shared one may be somebody else's, and where somebody goes on with the
+        // socket there may be no end of it.
+        for (unsigned i = 0; i < most_in_queue && !each.shared; ++i) {
             const auto room = door_->take_place(number_at_door_); // `wait` is no reason any more
             calls::peer_name peer;
             const int got = calls::accept(each.socket.raw(), peer);

@@ -22,6 +22,9 @@ namespace portico::os {
 // It is a socket filter (SO_ATTACH_FILTER), and holds for all descriptors of the socket.
 [[nodiscard]] sys_status ignore_new_connections(const fd& listening) noexcept;
 
+// Takes that filter, or any other one, away again. A socket without one is as good.
+void answer_new_connections(const fd& listening) noexcept;
+
 // Whether a connection waits for accept(2).
 [[nodiscard]] bool has_waiting(const fd& listening) noexcept;
 

@@ -36,6 +36,7 @@ struct bound_socket {
     bool v6only = false; // as it was planned
     // The number that an inherited one had in our start.
     std::optional<int> inherited{};
+    bool foreign = false; // another program, which knows nothing of it, has it as well
     // Further listening sockets at the same address, for other threads (SO_REUSEPORT).
     std::vector<os::fd> clones{};
 };
@@ -145,7 +146,8 @@ public:
 
     // From now on nobody is answered who asks for a connection at a TCP socket, but who is half-way
     // in is let in; to be closed `half_way` later, when the queues are empty. Not those which
-    // `goes_on` is true for, and not inherited ones, which the manager keeps for the next start.
+    // `goes_on` is true for, and not inherited ones, which the manager keeps for the next start,
+    // nor foreign ones.
     void ignore_new(const std::function<bool(const bound_socket&)>& goes_on = {});
     // Whether a connection waits in one of the queues.
     [[nodiscard]] bool has_waiting() const;
