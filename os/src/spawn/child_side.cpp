@@ -225,6 +225,12 @@ IN_CHILD int run_child(void* what) {
     if (my.pid_digits != nullptr) {
         write_pid(my.pid_digits);
     }
+    if (my.argv == nullptr) { // a rehearsal
+        if (call(SYS_faccessat, AT_FDCWD, my.path, X_OK) < 0) {
+            fail(my, spawn_step::execute, errno);
+        }
+        fail(my, spawn_step::execute, 0);
+    }
     unblock_signals();
     ::execve(my.path, my.argv, my.env);
     fail(my, spawn_step::execute, errno);

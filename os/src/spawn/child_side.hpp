@@ -12,7 +12,7 @@ namespace portico::os {
 // All that is needed, made before clone(2). The last three are for what went wrong.
 struct launch {
     const char* path = nullptr;
-    char* const* argv = nullptr;
+    char* const* argv = nullptr; // null: nothing is executed, but all the rest is done
     char* const* env = nullptr;
     char* pid_digits = nullptr; // room for `pid_room` bytes in `env`; none when null
     std::span<int> descriptors; // is written to

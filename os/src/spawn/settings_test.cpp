@@ -261,6 +261,32 @@ TEST(spawn_settings, the_number_that_is_no_user_is_refused) {
     EXPECT_EQ(group.why, std::errc::invalid_argument);
 }
 
+TEST(rehearse, tells_what_would_not_work) {
+    EXPECT_TRUE(rehearse("/bin/true", {.nice = 3, .directory = "/usr"}));
+    const auto missing = rehearse("/no/such/program", {});
+    ASSERT_FALSE(missing);
+    EXPECT_EQ(missing.error().step, spawn_step::execute);
+    EXPECT_EQ(missing.error().why, std::errc::no_such_file_or_directory);
+    const auto place = rehearse("/bin/true", {.directory = "/no/such/place"});
+    ASSERT_FALSE(place);
+    EXPECT_EQ(place.error().step, spawn_step::directory);
+    EXPECT_EQ(rehearse("/bin/true", {.user = uid_t(-1)}).error().step, spawn_step::user);
+    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a process was left behind";
+}
+
+TEST(rehearse, asks_for_the_user_that_the_program_will_be) {
+    NEEDS_ROOT();
+    std::string name = (std::filesystem::temp_directory_path() / "rehearse.XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr); // for its owner alone
+    std::filesystem::copy_file("/bin/true", name + "/true");
+    EXPECT_TRUE(rehearse(name + "/true", {}));
+    const auto other = rehearse(name + "/true", {.user = 70'004});
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().step, spawn_step::execute);
+    EXPECT_EQ(other.error().why, std::errc::permission_denied);
+    std::filesystem::remove_all(name);
+}
+
 // ---- descriptors ----
 
 // Where the program's descriptors lead to, but 1, which has the answer; and which there are, the

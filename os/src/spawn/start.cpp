@@ -72,8 +72,14 @@ struct cloned {
 }
 
 // Ids that mean "as it is" to setresuid(2) and setresgid(2): nobody shall stay root by them.
-bool leaves_ids(const spawn_settings& how) {
-    return how.user == uid_t(-1) || how.group == gid_t(-1);
+std::optional<spawn_step> step_that_leaves_ids(const spawn_settings& how) {
+    return how.user == uid_t(-1)    ? std::optional{spawn_step::user}
+           : how.group == gid_t(-1) ? std::optional{spawn_step::group}
+                                    : std::nullopt;
+}
+
+void wait_for(pid_t ended) {
+    static_cast<void>(without_eintr([&] { return ::waitpid(ended, nullptr, 0); }));
 }
 
 } // namespace
@@ -116,9 +122,8 @@ tl::expected<child, spawn_failure> spawn(const std::string& path, std::span<cons
     if (descriptors.size() > most_descriptors) {
         return not_started(spawn_step::descriptors, EINVAL, most_descriptors);
     }
-    if (leaves_ids(settings)) {
-        return not_started(settings.user == uid_t(-1) ? spawn_step::user : spawn_step::group,
-                           EINVAL);
+    if (const auto step = step_that_leaves_ids(settings)) {
+        return not_started(*step, EINVAL);
     }
     std::array<int, most_descriptors> numbers{};
     std::copy(descriptors.begin(), descriptors.end(), numbers.begin());
@@ -146,10 +151,30 @@ tl::expected<child, spawn_failure> spawn(const std::string& path, std::span<cons
     }
     child program{made.pid, fd{made.process}};
     if (what.wrong != 0) {
-        static_cast<void>(without_eintr([&] { return ::waitpid(made.pid, nullptr, 0); }));
+        wait_for(made.pid);
         return not_started(what.step, what.wrong, what.which);
     }
     return program;
+}
+
+tl::expected<void, spawn_failure> rehearse(const std::string& path,
+                                           const spawn_settings& settings) {
+    if (const auto step = step_that_leaves_ids(settings)) {
+        return not_started(*step, EINVAL);
+    }
+    launch what;
+    what.path = path.c_str();
+    what.settings = &settings;
+    const auto made = clone_and_wait(what);
+    if (made.pid < 0) {
+        return not_started(spawn_step::start, made.wrong);
+    }
+    const fd process{made.process};
+    wait_for(made.pid);
+    if (what.wrong != 0) {
+        return not_started(what.step, what.wrong, what.which);
+    }
+    return {};
 }
 
 sys_status set_blocking(int descriptor, bool on) noexcept {

@@ -22,31 +22,6 @@ error failed(int number, operation op, side who) {
     return {{number, std::system_category()}, op, who, {}};
 }
 
-// What to do about it, or nothing.
-std::string hint_for(const os::spawn_failure& failed) {
-    using os::spawn_step;
-    const auto number = failed.why.value();
-    const bool is_about_ids = failed.step == spawn_step::groups ||
-                              failed.step == spawn_step::group || failed.step == spawn_step::user ||
-                              failed.step == spawn_step::root;
-    if (is_about_ids && number == EPERM) {
-        return "; only root may do that";
-    }
-    if (failed.step == spawn_step::execute && number == ENOENT) {
-        return ": it has gone, or the interpreter in its first line is missing";
-    }
-    if (failed.step == spawn_step::execute && number == ENOEXEC) {
-        return ": a script begins with a line such as #!/bin/sh";
-    }
-    if (number == EAGAIN) {
-        return "; no more processes are allowed: ulimit -u, TasksMax=";
-    }
-    if (number == EMFILE) {
-        return "; no more open files are allowed: ulimit -n, LimitNOFILE=";
-    }
-    return {};
-}
-
 } // namespace
 
 program_process::program_process(program_host& host, std::uint64_t number, ended done)
@@ -102,8 +77,7 @@ void program_process::handle_not_started(const os::spawn_failure& failed) {
     ++host_.counters.not_started;
     end_.started = false;
     end_.why = error{failed.why, operation::spawn, side::system, {}};
-    end_.detail =
-        host_.options.path + ": " + to_text(failed, host_.options.settings) + hint_for(failed);
+    end_.detail = explain(failed, host_.options);
     asio::post(host_.executor, [self = shared_from_this()] {
         if (!self->over_) {
             self->finish();

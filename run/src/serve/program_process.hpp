@@ -18,6 +18,9 @@
 
 namespace portico::run {
 
+// The program, the step, and what to do; without what the errno says.
+[[nodiscard]] std::string explain(const os::spawn_failure& failed, const program_options& options);
+
 struct program_end {
     bool started = true;
     duration lasted{};

@@ -214,6 +214,18 @@ TEST_F(programs, a_setting_that_cannot_be_made_is_told_by_its_name) {
     EXPECT_EQ(end.detail, "/bin/sh: change to the directory /no/such/place");
 }
 
+TEST_F(programs, trouble_can_be_found_before_the_first_connection) {
+    auto how = shell("true");
+    EXPECT_EQ(find_trouble(how), std::nullopt);
+    how.settings.directory = "/no/such/place";
+    EXPECT_EQ(find_trouble(how),
+              "/bin/sh: change to the directory /no/such/place: No such file or directory");
+    how.settings.directory.clear();
+    how.path = "/etc/passwd";
+    EXPECT_THAT(find_trouble(how).value_or(""),
+                testing::StartsWith("/etc/passwd: execute it: Permission denied; "));
+}
+
 // ---- stderr ----
 
 TEST_F(programs, stderr_may_be_the_connection) {

@@ -139,6 +139,12 @@ constexpr std::size_t most_descriptors = 16;
 spawn(const std::string& path, std::span<const std::string> argv, std::span<const std::string> env,
       std::span<const int> descriptors, const spawn_settings& settings);
 
+// All the steps of spawn() but the last, in a process that then ends: whether whom the settings make
+// of it may execute the program. What the program itself needs is not looked at, its interpreter
+// among them. Time: as spawn().
+[[nodiscard]] tl::expected<void, spawn_failure> rehearse(const std::string& path,
+                                                         const spawn_settings& settings);
+
 // Whether reading and writing wait (O_NONBLOCK off). It belongs to the open file, which whoever has
 // a copy of the descriptor shares.
 [[nodiscard]] sys_status set_blocking(int descriptor, bool on) noexcept;

@@ -96,6 +96,10 @@ public:
 [[nodiscard]] std::unique_ptr<program_service> make_program_service(asio::any_io_executor executor,
                                                                     program_options options);
 
+// Why programs cannot be started like that, for a person, as far as it shows before there is a
+// connection: "/bin/x: chroot to /srv: No such file or directory". Time: as a start of one.
+[[nodiscard]] std::optional<std::string> find_trouble(const program_options& options);
+
 // How many descriptors a running program needs here.
 [[nodiscard]] std::size_t descriptors_of(const program_options& options) noexcept;
 
