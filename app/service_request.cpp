@@ -2,11 +2,7 @@
 
 #include "status_socket.hpp"
 
-#include "portico/os/spawn.hpp"
-#include "portico/serve/environment.hpp"
-
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 namespace portico::app {
@@ -38,20 +34,19 @@ or_setting_error<void> relay_fits_udp(const service_request& asked,
         .map([](const run::relay_options& /*good*/) {});
 }
 
-// UDP has no connections, so there is nothing to give to a program.
 or_setting_error<void> fits_transport(const service_request& asked,
                                       std::span<const plan::wish> wishes) {
-    if (std::none_of(wishes.begin(), wishes.end(), is_udp) || asked.builtin) {
+    if (std::none_of(wishes.begin(), wishes.end(), is_udp)) {
         return {};
     }
     if (asked.relay.is_asked()) {
         return relay_fits_udp(asked, wishes);
     }
-    const std::string what = asked.socks.is_asked ? "a SOCKS server" : "a program";
-    return wrong_setting(
-        asked.socks.is_asked ? "socks" : "",
-        what + " works on connections, and UDP has none; use TCP, a relay (--to), or one "
-               "of the built-in services");
+    if (asked.socks.is_asked) {
+        return wrong_setting("socks", "a SOCKS server works on connections, and UDP has none; use "
+                                      "TCP, a relay (--to), or one of the built-in services");
+    }
+    return {};
 }
 
 // What os::set_dead_after() takes.
@@ -98,44 +93,43 @@ or_setting_error<service_choice> read_socks(const service_request& asked, servic
     return made;
 }
 
-// What every program is started with, and then what this one has besides.
-or_setting_error<std::vector<std::string>> read_environment(const service_request& asked) {
-    auto all = os::environment();
-    for (const auto& each : asked.env) {
-        const auto name = each.substr(0, each.find('='));
-        if (serve::misleads(name)) {
-            return wrong_setting("env", name + ": that tells programs of their connection, or of "
-                                               "the manager; portico sets it itself, or takes it "
-                                               "away; leave it out");
-        }
-        std::erase_if(all, [&](const auto& one) { return one.starts_with(name + '='); });
-        all.push_back(each);
+// With --wait the kernel lets clients in, and the program takes them.
+or_setting_error<void> fits_wait(const service_request& asked) {
+    const admission_flags none;
+    const auto& door = asked.door;
+    const std::string given = !door.allow.empty()                            ? "allow"
+                              : !door.deny.empty()                           ? "deny"
+                              : !door.max_per.empty()                        ? "max-per"
+                              : !door.rate.empty()                           ? "rate"
+                              : door.max_connections != none.max_connections ? "max-connections"
+                              : door.when_full != none.when_full             ? "when-full"
+                                                                             : "";
+    if (!asked.programs.wait || given.empty()) {
+        return {};
     }
-    return all;
+    return wrong_setting(given, "with --wait the program takes its clients from the socket by "
+                                "itself, and nobody can be kept out before; leave one of them out");
 }
 
-or_setting_error<service_choice> read_program(const service_request& asked, service_choice made) {
-    const auto& name = asked.program.front();
-    const char* path = std::getenv("PATH");
-    const auto found = os::find_program(name, path == nullptr ? "/usr/bin:/bin" : path);
-    if (!found) {
-        return wrong_setting({}, "the program " + name + ": " + found.error().message() +
-                                     (name.find('/') == std::string::npos
-                                          ? "; it was looked for in the directories of PATH"
-                                          : ""));
-    }
-    made.program.path = *found;
-    made.program.arguments = asked.program;
-    auto environment = read_environment(asked);
-    if (!environment) {
-        return tl::unexpected{environment.error()};
-    }
-    made.program.environment = *std::move(environment);
-    return made;
+or_setting_error<service_choice> read_program(const service_request& asked,
+                                              std::span<const plan::wish> wishes,
+                                              service_choice made) {
+    return fits_wait(asked)
+        .and_then([&] { return read_program_flags(asked.programs, asked.program, wishes); })
+        .map([&](run::program_options program) {
+            made.program = std::move(program);
+            made.wait = asked.programs.wait;
+            return std::move(made);
+        });
 }
 
 or_setting_error<service_choice>
 read_kind(const service_request& asked, std::span<const plan::wish> wishes, service_choice made) {
+    if (const auto given = asked.programs.given(); asked.program.empty() && !given.empty()) {
+        return wrong_setting(
+            std::string{given},
+            "it tells about a program, and there is none: it goes with -- PROGRAM");
+    }
     if (asked.socks.is_asked) {
         return read_socks(asked, std::move(made));
     }
@@ -152,7 +146,7 @@ read_kind(const service_request& asked, std::span<const plan::wish> wishes, serv
                              "it tells about a relay, and there is none: it goes with --to");
     }
     if (!asked.program.empty()) {
-        return read_program(asked, std::move(made));
+        return read_program(asked, wishes, std::move(made));
     }
     made.which = asked.builtin;
     return made;

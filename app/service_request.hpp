@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admission_flags.hpp"
+#include "program_flags.hpp"
 #include "relay_flags.hpp"
 #include "setting_error.hpp"
 #include "socks_flags.hpp"
@@ -27,7 +28,8 @@ struct service_request {
     relay_flags relay{};
     socks_flags socks{};
     std::vector<std::string> program{}; // with its arguments
-    std::vector<std::string> env{};     // of the program, beside its own: "NAME=VALUE" each
+    program_flags programs{};
+    std::vector<std::string> env{}; // of the program, beside its own: "NAME=VALUE" each
     admission_flags door{};
     std::uint64_t chargen_limit = run::builtin_options{}.chargen_limit;
     std::optional<duration> dead_after{};
@@ -44,6 +46,7 @@ struct service_choice {
     std::optional<ip::unix_name> status{};      // of a relay
     std::optional<socks_choice> socks{};
     run::program_options program{};
+    bool wait = false; // the program takes its clients itself
     run::admission_settings door{};
     std::optional<std::chrono::seconds> dead_after{};
     bool no_delay = true;

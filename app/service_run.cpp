@@ -18,16 +18,6 @@ tl::unexpected<service_failure> failed(const error& why, std::string setting = {
     return tl::unexpected{service_failure{{std::move(setting), to_text(why)}, why.who}};
 }
 
-std::unique_ptr<run::stream_service> make_service(const service_choice& choice,
-                                                  const boost::asio::any_io_executor& executor) {
-    if (!choice.which) {
-        return run::make_program_service(executor, choice.program);
-    }
-    run::builtin_options how;
-    how.chargen_limit = choice.chargen_limit;
-    return run::make_builtin_service(executor, *choice.which, how);
-}
-
 // Accepted sockets get these options from the listening one, so no connection costs a call more.
 // Errors are those of sockets that have no such option.
 void set_stream_options(const service_choice& choice, const run::listener& open) {
@@ -77,6 +67,9 @@ maybe service_run::prepare(std::function<void()> ready) {
     }
     if (done && choice_.socks && has_streams_) {
         done = prepare_socks();
+    }
+    if (done && !choice_.program.path.empty()) {
+        done = prepare_program();
     }
     if (done) {
         handle_prepared();
@@ -136,6 +129,15 @@ maybe service_run::prepare_socks() {
     return {};
 }
 
+// Now, and not with the first connection, it shows whether it may become who it is to be.
+maybe service_run::prepare_program() {
+    if (auto trouble = run::find_trouble(choice_.program)) {
+        return tl::unexpected{
+            service_failure{{{}, "the program " + *std::move(trouble)}, side::caller}};
+    }
+    return {};
+}
+
 // ---- starting ----
 
 void service_run::open_clones() {
@@ -148,6 +150,10 @@ void service_run::open_clones() {
 }
 
 maybe service_run::start() {
+    if (choice_.wait) {
+        start_waiting();
+        return {};
+    }
     auto done = has_datagrams_ ? start_datagrams() : maybe{};
     return done && has_streams_ ? start_streams() : done;
 }
@@ -183,11 +189,30 @@ maybe service_run::start_streams() {
         return begun ? maybe{} : failed(begun.error());
     }
     set_stream_options(choice_, *listener_);
-    if (!streams_) {
-        streams_ = make_service(choice_, context_.get_executor());
+    if (choice_.which) {
+        run::builtin_options how;
+        how.chargen_limit = choice_.chargen_limit;
+        streams_ = run::make_builtin_service(context_.get_executor(), *choice_.which, how);
+    } else if (!choice_.socks) {
+        auto made = run::make_program_service(context_.get_executor(), programs());
+        programs_ = made.get();
+        streams_ = std::move(made);
     }
     accept_next();
     return {};
+}
+
+run::program_options service_run::programs() {
+    auto how = choice_.program;
+    how.tell_line = [this](const run::program_line& line) { log_line(line); };
+    return how;
+}
+
+void service_run::start_waiting() {
+    set_stream_options(choice_, *listener_);
+    waiting_ = std::make_unique<run::waiting_program>(
+        context_.get_executor(), programs(), listener_->sockets(),
+        [this](const run::program_run_end& end) { handle_run_end(end); });
 }
 
 // A client that waits in the kernel's queue is better off than one that is refused because no
@@ -197,7 +222,7 @@ void service_run::set_limit() {
     const auto left = all - std::min(all, datagram_relay_ ? datagram_relay_->capacity() : 0);
     const auto fit = relay_   ? relay_->connections_that_fit(left)
                      : socks_ ? socks_->connections_that_fit(left)
-                              : connections_that_fit(left);
+                              : connections_that_fit(left / run::descriptors_of(choice_.program));
     auto how = choice_.door;
     how.max_connections = std::min(how.max_connections, fit);
     door_ = std::make_shared<run::admission>(how);
@@ -307,6 +332,48 @@ void service_run::log_end(const run::connection_end& end) {
     }
 }
 
+void service_run::handle_run_end(const run::program_run_end& end) {
+    const bool ours = end.why && end.why->who != side::caller;
+    const auto weight = ours                           ? severity::error
+                        : end.pause > duration::zero() ? severity::warning
+                                                       : severity::info;
+    if (log_.wants(weight)) {
+        fields what{{"run", end.number}};
+        add_endpoints(what, end.over, end.local, {});
+        add_duration(what, end.lasted);
+        if (end.exit_status) {
+            what.push_back({"process.exit.code", static_cast<std::uint64_t>(*end.exit_status)});
+        }
+        if (end.why) {
+            add_error(what, *end.why);
+        }
+        if (!end.detail.empty()) {
+            what.push_back({"detail", end.detail});
+        }
+        if (end.pause > duration::zero()) {
+            what.push_back({"pause", std::chrono::duration<double>{end.pause}.count()});
+            what.push_back({"hint", std::string{"somebody still waits, and it has taken nothing: "
+                                                "does it take its clients from its stdin itself, "
+                                                "as --wait asks?"}});
+        }
+        log_.write(weight, "program ended", what);
+    }
+    end_if_idle();
+}
+
+void service_run::log_line(const run::program_line& line) {
+    if (!log_.wants(severity::warning)) {
+        return;
+    }
+    fields what{{choice_.wait ? "run" : "connection", line.number},
+                {"process.pid", static_cast<std::uint64_t>(line.pid)},
+                {"line", std::string{line.text}}};
+    if (line.cut != 0) {
+        what.push_back({"cut", line.cut});
+    }
+    log_.write(severity::warning, "program wrote to stderr", what);
+}
+
 // What is dropped is no line of its own, as whoever floods us with false sources would fill the
 // log: see log_counters().
 void service_run::handle_datagram(const run::datagram_end& end) {
@@ -334,13 +401,21 @@ std::uint64_t service_run::connections() const {
 }
 
 void service_run::add_counts(fields& to) const {
+    if (waiting_) {
+        to.push_back({"programs", std::uint64_t{waiting_->running()}});
+        return;
+    }
     to.push_back({"connections", connections()});
     if (datagram_relay_) {
         to.push_back({"associations", std::uint64_t{datagram_relay_->associations()}});
     }
 }
 
+// And the programs that take datagrams or connections themselves.
 void service_run::stop_datagrams() {
+    if (waiting_) {
+        waiting_->drain();
+    }
     if (datagrams_) {
         datagrams_->stop();
     }
@@ -427,13 +502,17 @@ void service_run::stop_now() {
     if (streams_) {
         streams_->stop_now();
     }
+    if (waiting_) {
+        waiting_->stop_now();
+    }
     end_if_idle();
 }
 
 void service_run::end_if_idle() {
     const bool is_relaying = relay_ && relay_->is_running() && !relay_is_over_;
     const bool has_datagrams = datagram_relay_ && datagram_relay_->is_running();
-    if (closed_ && active_ == 0 && !is_relaying && !has_datagrams &&
+    const bool has_programs = waiting_ && waiting_->running() > 0;
+    if (closed_ && active_ == 0 && !is_relaying && !has_datagrams && !has_programs &&
         !std::exchange(is_over_, true)) {
         over_();
     }
@@ -475,6 +554,7 @@ void service_run::log_counters() {
                    {{"max_connections", std::uint64_t{door_->settings().max_connections}}});
     }
     log_dropped_queries();
+    log_dropped_lines();
 }
 
 void service_run::log_dropped_queries() {
@@ -491,6 +571,16 @@ void service_run::log_dropped_queries() {
             }
         }
         log_.write(severity::warning, "queries were dropped", what);
+    }
+}
+
+void service_run::log_dropped_lines() {
+    const auto dropped = waiting_    ? waiting_->counters().programs.lines_dropped
+                         : programs_ ? programs_->counters().lines_dropped
+                                     : 0;
+    if (std::exchange(lines_dropped_told_, dropped) != dropped) {
+        log_.write(severity::warning, "lines of stderr were dropped: too many",
+                   {{"dropped", dropped}});
     }
 }
 

@@ -8,6 +8,7 @@
 #include "socks_run.hpp"
 
 #include "portico/run/listen.hpp"
+#include "portico/run/waiting_program.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -79,18 +80,24 @@ private:
     [[nodiscard]] tl::expected<void, service_failure> prepare_relay();
     [[nodiscard]] tl::expected<void, service_failure> prepare_datagram_relay();
     [[nodiscard]] tl::expected<void, service_failure> prepare_socks();
+    [[nodiscard]] tl::expected<void, service_failure> prepare_program();
     [[nodiscard]] std::function<void()> once_prepared();
     void handle_prepared();
     [[nodiscard]] tl::expected<void, service_failure> start_streams();
     [[nodiscard]] tl::expected<void, service_failure> start_datagrams();
+    [[nodiscard]] run::program_options programs();
+    void start_waiting();
     void set_limit();
     void accept_next();
     void handle_accepted(result<run::accepted> got);
     [[nodiscard]] bool let_in(const run::accepted& who);
     void handle_end(const run::connection_end& end);
     void log_end(const run::connection_end& end);
+    void handle_run_end(const run::program_run_end& end);
+    void log_line(const run::program_line& line);
     void handle_datagram(const run::datagram_end& end);
     void log_dropped_queries();
+    void log_dropped_lines();
     void stop_datagrams();
     void close_soon();
     void close();
@@ -110,6 +117,8 @@ private:
 
     std::unique_ptr<socks_run> socks_;
     std::unique_ptr<run::stream_service> streams_;
+    const run::program_service* programs_ = nullptr; // `streams_`, when it is one
+    std::unique_ptr<run::waiting_program> waiting_;
     std::unique_ptr<run::datagram_service> datagrams_;
     std::unique_ptr<relay_run> relay_;
     std::unique_ptr<datagram_relay_run> datagram_relay_;
@@ -128,6 +137,7 @@ private:
     bool full_ = false; // the limit of connections was reached since the last look
     run::accept_counters told_;
     std::uint64_t dropped_told_ = 0;
+    std::uint64_t lines_dropped_told_ = 0;
 };
 
 } // namespace portico::app

@@ -1,7 +1,7 @@
 #include "socks_flags.hpp"
 
-#include <cerrno>
-#include <fstream>
+#include "text_file.hpp"
+
 #include <string_view>
 #include <sys/stat.h>
 #include <system_error>
@@ -9,8 +9,6 @@
 
 namespace portico::app {
 namespace {
-
-constexpr std::size_t longest_file = 1 << 20;
 
 or_setting_error<std::vector<admit::destination_rule>>
 read_rules(const std::vector<std::string>& texts, admit::ruling what) {
@@ -28,25 +26,10 @@ read_rules(const std::vector<std::string>& texts, admit::ruling what) {
     return all;
 }
 
-or_setting_error<std::string> read_file(const std::string& name) {
-    std::string text(longest_file + 1, '\0');
-    errno = 0;
-    std::ifstream from{name, std::ios::binary};
-    if (!from || (from.read(text.data(), static_cast<std::streamsize>(text.size())), from.bad())) {
-        const std::error_code why{errno != 0 ? errno : EIO, std::system_category()};
-        return wrong_setting("socks-users", name + ": " + why.message());
-    }
-    text.resize(static_cast<std::size_t>(from.gcount()));
-    if (text.size() > longest_file) {
-        return wrong_setting("socks-users", name + ": larger than 1 MiB");
-    }
-    return text;
-}
-
 or_setting_error<admit::users> read_users(const std::string& name) {
-    const auto text = read_file(name);
+    const auto text = read_text_file(name);
     if (!text) {
-        return tl::unexpected{text.error()};
+        return wrong_setting("socks-users", text.error());
     }
     auto users = admit::users::parse(*text);
     if (users) {

@@ -139,6 +139,7 @@ void add_listen(CLI::App& command, invocation& call) {
     }
     add_relay_flags(*verb, asked->service.relay);
     add_socks_flags(*verb, asked->service.socks);
+    add_program_flags(*verb, asked->service.programs);
     add_admission_flags(*verb, asked->service.door);
     verb->add_option("--chargen-limit", asked->service.chargen_limit,
                      "bytes of one connection of --chargen; default 1048576")
@@ -162,7 +163,8 @@ void add_listen(CLI::App& command, invocation& call) {
                  "  portico listen localhost:0 --hello  both loopbacks, any one port\n"
                  "  portico listen [::]:13 --daytime --udp\n"
                  "  portico listen :8080 --to example.org:80\n"
-                 "  portico listen unix:/tmp/s -- cat");
+                 "  portico listen unix:/tmp/s -- cat\n"
+                 "  portico listen :79 --user nobody --time-limit 30s -- fingerd");
     verb->callback([asked, &call] {
         asked->service.program = call.program;
         call.exit_code = run_listen(*asked);

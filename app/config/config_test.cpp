@@ -176,7 +176,7 @@ A_2 = "x=y"
     }
 
     EXPECT_THAT(read->services[4].request.program, ElementsAre("/bin/echo", "", "a,b"));
-    EXPECT_THAT(read->services[4].request.env, ElementsAre("A_2=x=y", "Z=1"));
+    EXPECT_THAT(read->services[4].request.programs.env, ElementsAre("A_2=x=y", "Z=1"));
     EXPECT_THAT(read->services[4].choice.program.environment, Contains("A_2=x=y"));
 }
 
@@ -424,10 +424,11 @@ INSTANTIATE_TEST_SUITE_P(
         broken{"socks_over_udp", "[service.x]\nlisten = ':8'\nsocks = true\nudp = true\n",
                "p.toml:4:1: 'udp' does not go with 'socks', which works on connections\n"
                "    leave it out, or relay UDP with 'to'\n"},
-        broken{"a_program_over_udp",
-               "[service.x]\nlisten = ':8'\nprogram = ['/bin/cat']\nudp = true\n",
-               "p.toml:3:1: a program works on connections, and UDP has none; use TCP, a relay "
-               "('to'), or one of the built-in services\n"},
+        broken{
+            "a_program_over_udp",
+            "[service.x]\nlisten = ':8'\nprogram = ['/bin/cat']\nudp = true\n",
+            "p.toml:3:1: a program is started for each connection, and UDP has none; with 'wait' "
+            "it gets the socket, and with it all the datagrams\n"},
         broken{"tcp_alone", echo + "tcp = true\n",
                "p.toml:4:1: 'tcp' means nothing without 'udp'\n"
                "    TCP is what a service has; tcp = true adds it to udp = true\n"},

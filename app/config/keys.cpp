@@ -47,6 +47,8 @@ constexpr auto relay = &reach<&settings::asks, &service_request::relay, member>;
 template <auto member>
 constexpr auto socks = &reach<&settings::asks, &service_request::socks, member>;
 template <auto member>
+constexpr auto programs = &reach<&settings::asks, &service_request::programs, member>;
+template <auto member>
 constexpr auto door = &reach<&settings::asks, &service_request::door, member>;
 template <auto member>
 constexpr number_slot relay_number = number<&settings::asks, &service_request::relay, member>;
@@ -59,6 +61,7 @@ constexpr std::array<string_view, 6> builtins{"echo", "discard", "daytime",
 constexpr std::array<string_view, 3> policies{"round-robin", "least-connections", "hash"};
 constexpr std::array<string_view, 2> versions{"v1", "v2"};
 constexpr std::array<string_view, 2> when_full{"queue", "refuse"};
+constexpr std::array<string_view, 3> error_outputs{"inherit", "log", "connection"};
 
 constexpr kind_set moving = kind::relay | kind::socks;
 
@@ -124,10 +127,35 @@ const std::array keys{
         .most = std::int64_t{1} << 50},
 
     // of a program
+    key{.name = "wait", .kinds = kind::program, .at = programs<&program_flags::wait>},
+    key{.name = "user", .kinds = kind::program, .at = programs<&program_flags::user>},
+    key{.name = "group", .kinds = kind::program, .at = programs<&program_flags::group>},
+    key{.name = "groups",
+        .kinds = kind::program,
+        .at = programs<&program_flags::groups>,
+        .form = list_form::commas},
+    key{.name = "chroot", .kinds = kind::program, .at = programs<&program_flags::chroot>},
+    key{.name = "cwd", .kinds = kind::program, .at = programs<&program_flags::cwd>},
+    key{.name = "umask", .kinds = kind::program, .at = programs<&program_flags::umask>},
+    key{.name = "rlimit",
+        .kinds = kind::program,
+        .at = programs<&program_flags::rlimit>,
+        .form = list_form::commas},
+    key{.name = "nice",
+        .kinds = kind::program,
+        .at = number<&settings::asks, &service_request::programs, &program_flags::nice>,
+        .least = -20,
+        .most = 19},
     key{.name = "env",
         .kinds = kind::program,
-        .at = asks<&service_request::env>,
+        .at = programs<&program_flags::env>,
         .form = list_form::pairs},
+    key{.name = "env-file", .kinds = kind::program, .at = programs<&program_flags::env_file>},
+    key{.name = "time-limit", .kinds = kind::program, .at = programs<&program_flags::time_limit>},
+    key{.name = "stderr",
+        .kinds = kind::program,
+        .at = programs<&program_flags::errors>,
+        .words = error_outputs},
 
     // of a relay, some of a SOCKS server too
     key{.name = "balance",

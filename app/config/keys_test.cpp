@@ -65,7 +65,6 @@ TEST_F(keys, every_key_of_a_service_is_a_flag) {
         "family",  // -4, -6
         "builtin", // --echo and so on
         "program", // -- PROGRAM
-        "env",     // who types a command has env(1)
     };
     for (const auto& each : all_keys()) {
         if (each.in == table::service && !otherwise.contains(each.name)) {
