@@ -60,8 +60,34 @@ bool is_already(const os::privileges& now, const os::new_identity& wanted) {
 
 } // namespace
 
-tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
-                                                   const std::string& group) {
+os::capability_set rights_to_start(const run::program_options& program) {
+    const auto& how = program.settings;
+    os::capability_set all = 0;
+    if (how.user) { // and then it is no process of ours that we may end
+        all |= os::one_capability(CAP_SETUID) | os::one_capability(CAP_KILL);
+    }
+    if (how.group || how.groups) {
+        all |= os::one_capability(CAP_SETGID);
+    }
+    if (!how.root.empty()) {
+        all |= os::one_capability(CAP_SYS_CHROOT);
+    }
+    if (how.nice.value_or(0) < 0) {
+        all |= os::one_capability(CAP_SYS_NICE);
+    }
+    return all;
+}
+
+os::capability_set rights_to_start(const std::vector<service_config>& services) {
+    os::capability_set all = 0;
+    for (const auto& each : services) {
+        all |= rights_to_start(each.choice.program);
+    }
+    return all;
+}
+
+tl::expected<rights_plan, std::string>
+plan_rights(const std::string& user, const std::string& group, os::capability_set also) {
     rights_plan made;
     if (user.empty()) {
         return made;
@@ -85,8 +111,13 @@ tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
     wanted.user = account->user;
     wanted.group = *primary;
     wanted.groups = os::getgrouplist(account->name, *primary);
-    wanted.keep = now->permitted & os::one_capability(CAP_NET_BIND_SERVICE);
+    wanted.keep = (now->permitted & os::one_capability(CAP_NET_BIND_SERVICE)) | also;
     made.user = account->name;
+    if (const auto missing = also & ~now->permitted; missing != 0) {
+        return tl::unexpected{"the programs of its services need " + os::capability_names(missing) +
+                              ", which this process does not have; start it as root, or leave out "
+                              "their user, group, groups, chroot or negative nice"};
+    }
     if (is_already(*now, wanted)) {
         made.remark = "this process is user " + made.user + " already";
         return made;

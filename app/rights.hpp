@@ -1,11 +1,15 @@
 // Which rights the host keeps after its start.
 #pragma once
 
+#include "config/config.hpp"
+
 #include "portico/os/privileges.hpp"
+#include "portico/run/program.hpp"
 
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 namespace portico::app {
 
@@ -18,9 +22,15 @@ struct rights_plan {
 
 // `user` and `group` are names or numbers; with an empty user nothing is given up. The primary and
 // supplementary groups are the user's, unless `group` names another primary one. Ports below 1024
-// can still be opened by a reload, if that is possible now. The error is for a person.
-[[nodiscard]] tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
-                                                                 const std::string& group);
+// can still be opened by a reload, if that is possible now. `also`: what the programs of the
+// services need, see rights_to_start(); it is an error when it is not there. The error is for a
+// person.
+[[nodiscard]] tl::expected<rights_plan, std::string>
+plan_rights(const std::string& user, const std::string& group, os::capability_set also);
+
+// The capabilities that it takes to start such a program, and to end it; those of all programs.
+[[nodiscard]] os::capability_set rights_to_start(const run::program_options& program);
+[[nodiscard]] os::capability_set rights_to_start(const std::vector<service_config>& services);
 
 // Does so, for good: and no program gets more rights than this process has. Before threads are
 // started. The error is for a person.

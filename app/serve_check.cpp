@@ -100,7 +100,7 @@ int check_config(const serve_config& config) {
     for (const auto& each : config.services) {
         std::cout << "service " << each.name << ": " << kind_of(each) << '\n';
     }
-    const auto rights = plan_rights(config.user, config.group);
+    const auto rights = plan_rights(config.user, config.group, rights_to_start(config.services));
     std::cout << "rights: " << (rights ? to_text(*rights) : rights.error()) << "\n\n"
               << plan::to_text(made, wishes);
     const auto missing = plan::judge(wishes, made, std::vector<bool>(made.sockets.size(), true));

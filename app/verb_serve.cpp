@@ -49,7 +49,7 @@ int run_serve(const serve_options& asked) {
         const auto next = read(asked.next);
         return next ? print_difference(*config, *next) : next.error();
     }
-    auto rights = plan_rights(config->user, config->group);
+    auto rights = plan_rights(config->user, config->group, rights_to_start(config->services));
     if (!rights) {
         std::cerr << "portico: serve: [serve] user: " << rights.error() << '\n';
         return exit_code(side::caller);
