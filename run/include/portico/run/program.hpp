@@ -92,7 +92,7 @@ public:
 // touched, but its stderr is not read any more.
 //
 // stop_now() sends SIGTERM and, after the grace, SIGKILL. Destroying it leaves programs running;
-// their `done` are not called. Memory: about 600 bytes a connection, and descriptors_of().
+// their `done` are not called. Memory: about 1 KiB a connection, and descriptors_of().
 [[nodiscard]] std::unique_ptr<program_service> make_program_service(asio::any_io_executor executor,
                                                                     program_options options);
 
