@@ -398,7 +398,7 @@ TEST_F(users, a_wrong_file_is_explained_with_all_its_lines) {
                             HasSubstr("users:5: this name"), Not(HasSubstr("sesame"))));
     EXPECT_THAT(with(file("none")), HasSubstr("No such file"));
     EXPECT_THAT(with(users_file("")), HasSubstr("no user"));
-    EXPECT_THAT(with("/"), HasSubstr("Is a directory"));
+    EXPECT_THAT(with("/"), HasSubstr("it is a directory"));
 }
 
 // ---- clients that are wrong ----
