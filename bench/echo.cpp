@@ -19,7 +19,6 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -206,46 +205,6 @@ void await_ready(ip::family which, const contestant& who, const testkit::process
     throw std::runtime_error{who.name + " does not answer over " + std::string{ip::to_text(which)} +
                              ": " + server.err()};
 }
-
-// Programs that a server started and left to themselves become our children (see run()), as those
-// of ncat do. Waits for those that have ended; returns their CPU time in seconds.
-double reap_orphans(pid_t server) {
-    double total = 0;
-    for (;;) {
-        siginfo_t ended{};
-        if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0 ||
-            ended.si_pid == server) {
-            return total;
-        }
-        rusage used{};
-        int status = 0;
-        ::wait4(ended.si_pid, &status, 0, &used);
-        for (const auto& each : {used.ru_utime, used.ru_stime}) {
-            total += static_cast<double>(each.tv_sec) + static_cast<double>(each.tv_usec) / 1e6;
-        }
-    }
-}
-
-// The CPU time of a server and of all that it started, once nothing of that runs any more.
-class cpu_meter {
-public:
-    explicit cpu_meter(pid_t server) : server_{server} {}
-
-    double read() {
-        for (int i = 0; i < 500; ++i) {
-            orphans_ += reap_orphans(server_);
-            if (children_of(server_) == 0 && children_of(::getpid()) <= 1) {
-                break;
-            }
-            std::this_thread::sleep_for(std::chrono::milliseconds{20});
-        }
-        return cpu_seconds(server_) + orphans_;
-    }
-
-private:
-    pid_t server_;
-    double orphans_ = 0;
-};
 
 struct measured {
     double rate = 0; // connections a second

@@ -12,7 +12,10 @@
 #include <sstream>
 #include <stdexcept>
 
+#include <sys/resource.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace portico::bench {
@@ -36,6 +39,24 @@ double cpu_ticks(pid_t pid, int skip, int count) {
         ticks += each;
     }
     return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+// Waits for those of our children that have ended but for the server; their CPU time in seconds.
+double reap_orphans(pid_t server) {
+    double total = 0;
+    for (;;) {
+        siginfo_t ended{};
+        if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0 ||
+            ended.si_pid == server) {
+            return total;
+        }
+        rusage used{};
+        int status = 0;
+        ::wait4(ended.si_pid, &status, 0, &used);
+        for (const auto& each : {used.ru_utime, used.ru_stime}) {
+            total += static_cast<double>(each.tv_sec) + static_cast<double>(each.tv_usec) / 1e6;
+        }
+    }
 }
 
 } // namespace
@@ -169,6 +190,17 @@ os::fd listen_on(const ip::endpoint& at) {
 
 double seconds(duration span) {
     return std::chrono::duration<double>{span}.count();
+}
+
+double cpu_meter::read() {
+    for (int i = 0; i < 500; ++i) {
+        orphans_ += reap_orphans(server_);
+        if (children_of(server_) == 0 && children_of(::getpid()) <= 1) {
+            break;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    }
+    return cpu_seconds(server_) + orphans_;
 }
 
 } // namespace portico::bench

@@ -59,6 +59,18 @@ private:
 // Children that a process has now.
 [[nodiscard]] std::size_t children_of(pid_t pid);
 
+// The CPU time of a server and of all that it started, once nothing of that runs any more. Programs
+// that it left to themselves have to become our children: PR_SET_CHILD_SUBREAPER of prctl(2).
+class cpu_meter {
+public:
+    explicit cpu_meter(pid_t server) : server_{server} {}
+    [[nodiscard]] double read(); // seconds
+
+private:
+    pid_t server_;
+    double orphans_ = 0;
+};
+
 // The value after "--name" on the command line, or `otherwise`; 100 is the exit code for one that
 // is no number.
 [[nodiscard]] int option(int argc, char** argv, const std::string& name, int otherwise);
