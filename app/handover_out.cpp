@@ -254,10 +254,11 @@ void handover_out::finish() {
     if (const auto now = os::read_tcp_counters(); now && counted_before_) {
         report_.counted = os::difference(*counted_before_, *now);
     }
-    channel_->say("done");
-    channel_.reset();
+    // A manager listens to the new process only when it has heard of it from us (sd_notify(3)).
     const auto tell = tell_.done;
     tell(report_);
+    channel_->say("done");
+    channel_.reset();
 }
 
 } // namespace portico::app
