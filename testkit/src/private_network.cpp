@@ -8,6 +8,7 @@
 #include <fstream>
 #include <regex>
 #include <stdexcept>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -127,6 +128,15 @@ void must_run(const std::string& command) {
     if (const auto seen = run_command(command); !seen.ok()) {
         throw std::runtime_error{"'" + command + "' ended with " + std::to_string(seen.status) +
                                  ": " + seen.output};
+    }
+}
+
+void add_own_address(const std::string& address) {
+    const bool is_v6 = address.find(':') != std::string::npos;
+    must_run("ip addr replace " + address + (is_v6 ? "/128 dev lo nodad" : "/32 dev lo"));
+    const auto routes = "ip route show table local " + address;
+    while (run_command(is_v6 ? "ip -6" + routes.substr(2) : routes).output.empty()) {
+        std::this_thread::yield();
     }
 }
 

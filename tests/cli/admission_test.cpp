@@ -18,8 +18,8 @@ protected:
     void SetUp() override {
         command_test::SetUp();
         if (!IsSkipped()) {
-            testkit::must_run("ip addr replace 192.0.2.1/32 dev lo");
-            testkit::must_run("ip addr replace 2001:db8::1/128 dev lo nodad");
+            testkit::add_own_address("192.0.2.1");
+            testkit::add_own_address("2001:db8::1");
         }
     }
 };
@@ -27,7 +27,8 @@ protected:
 os::fd connect_from(const std::string& local, const ip::endpoint& to) {
     auto made = blocking(os::socket(to, ip::transport::tcp).value());
     EXPECT_TRUE(os::bind(made, ip::endpoint{ip::parse_address(local).value(), 0}));
-    EXPECT_TRUE(os::connect(made, to));
+    const auto done = os::connect(made, to);
+    EXPECT_TRUE(done) << done.error().message();
     return made;
 }
 

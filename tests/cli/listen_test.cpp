@@ -208,8 +208,8 @@ std::string asked_from(const listening& server, std::string_view address) {
 }
 
 TEST_F(listen, answers_over_udp_leave_from_the_address_that_was_asked) {
-    testkit::must_run("ip addr replace 2001:db8::a/128 dev lo nodad; "
-                      "ip addr replace 2001:db8::b/128 dev lo nodad");
+    testkit::add_own_address("2001:db8::a");
+    testkit::add_own_address("2001:db8::b");
     listening server{{":0", "--udp", "--echo"}};
     for (const auto* address :
          {"127.0.0.1", "127.0.0.2", "127.0.0.3", "::1", "2001:db8::a", "2001:db8::b"}) {

@@ -2,6 +2,8 @@
 
 #include "listening.hpp"
 
+#include "portico/os/clock.hpp"
+
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -448,9 +450,9 @@ public:
     [[nodiscard]] const std::string& path() const { return path_; }
     // The next message that has this in it.
     std::string wait_for(std::string_view what) {
-        for (;;) {
+        for (const auto until = os::now() + std::chrono::minutes{1};;) {
             pollfd asked{socket_.raw(), POLLIN, 0};
-            if (::poll(&asked, 1, 60'000) != 1) {
+            if (::poll(&asked, 1, 60'000) != 1 || os::now() > until) {
                 return "nothing";
             }
             const auto got = take(socket_);

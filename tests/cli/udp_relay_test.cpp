@@ -127,8 +127,8 @@ TEST_F(udp_relay_command, programs_of_both_families_talk_through_it) {
 
 TEST_F(udp_relay_command, a_resolver_finds_names_through_it) {
     // Addresses of a family are given only to who has one.
-    testkit::must_run("ip addr replace 198.18.0.1/32 dev lo");
-    testkit::must_run("ip addr replace 2001:db8:7::1/128 dev lo nodad");
+    testkit::add_own_address("198.18.0.1");
+    testkit::add_own_address("2001:db8:7::1");
     const std::string name = "relayed.example";
     testkit::dns_server names{{{{name, testkit::dns_type::a}, {.addresses = {"192.0.2.7"}}},
                                {{name, testkit::dns_type::aaaa}, {.addresses = {"2001:db8::7"}}}},

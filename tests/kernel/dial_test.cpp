@@ -161,15 +161,6 @@ std::vector<int> lookups_of(const std::string& name) {
     return found;
 }
 
-// An address of ours. The kernel routes to it only a while after it has said that it is there, even
-// without duplicate address detection.
-void add_v6(const std::string& text) {
-    testkit::must_run("ip addr replace " + text + "/128 dev lo nodad");
-    while (testkit::run_command("ip -6 route show table local " + text).output.empty()) {
-        std::this_thread::yield();
-    }
-}
-
 class dialling : public private_network_test {
 protected:
     void SetUp() override {
@@ -179,7 +170,7 @@ protected:
         }
         use_resolver_built_here();
         testkit::must_run("ip link set lo up");
-        add_v6(v6_text);
+        testkit::add_own_address(v6_text);
         testkit::must_run("ip addr replace " + v4_text + "/32 dev lo");
         testkit::replace_file("/etc/hosts", "");
         testkit::replace_file("/etc/nsswitch.conf", "hosts: files dns\n");
@@ -567,7 +558,7 @@ TEST_F(dialling, sets_no_delay_and_dead_after) {
 }
 
 TEST_F(dialling, remembers_what_won) {
-    add_v6("2001:db8::3");
+    testkit::add_own_address("2001:db8::3");
     const testkit::dns_server names{both_answer({.addresses = {v6_text, "2001:db8::3"}}, {})};
     const auto listener = listen_at("::");
     auto request = request_for(both_name, port_of(listener));

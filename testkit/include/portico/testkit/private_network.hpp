@@ -32,6 +32,11 @@ struct command_result {
 // otherwise.
 void must_run(const std::string& command);
 
+// Gives this network's loopback device one more address, "2001:db8::1", and returns when packets to
+// it arrive: that of IPv6 is routed only a while after the kernel has said that it is there, even
+// without duplicate address detection. Throws std::runtime_error.
+void add_own_address(const std::string& address);
+
 // Writes a kernel parameter: set_sysctl("net.ipv6.bindv6only", "1"). Throws std::runtime_error.
 void set_sysctl(std::string_view name, std::string_view value);
 
