@@ -141,6 +141,7 @@ moved relay_engine::loop::copy(connection& c, end from) {
     flow.full_reads = whole ? std::min<std::uint8_t>(flow.full_reads + 1, bulk_after) : 0;
     if (flow.full_reads == bulk_after && did.to == moved::sink::open) {
         flow.pipe = pipes_.borrow();
+        flow.full_reads = flow.pipe == nullptr ? 0 : bulk_after; // and is tried again later
     }
     return did;
 }

@@ -7,8 +7,10 @@
 namespace portico::run {
 namespace {
 
-// More than that brings nothing, and an unprivileged user has 64 MiB for all pipes (pipe(7)).
-constexpr int wanted_capacity = 512 << 10;
+// The most that a user without privileges may ask for (pipe(7)); fewer and larger moves cost less.
+constexpr int wanted_capacity = 1 << 20;
+// Through less than that, copying is faster. A user with 64 MiB of pipes gets no more than 8 KiB.
+constexpr int least_capacity = 64 << 10;
 
 } // namespace
 
@@ -26,13 +28,16 @@ std::unique_ptr<splice_pipe> pipe_pool::borrow() {
     if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
         return nullptr;
     }
-    ++lent_;
     auto made = std::make_unique<splice_pipe>();
     made->out = os::fd{ends[0]};
     made->in = os::fd{ends[1]};
     static_cast<void>(::fcntl(ends[1], F_SETPIPE_SZ, wanted_capacity));
     const int capacity = ::fcntl(ends[1], F_GETPIPE_SZ);
-    made->capacity = capacity > 0 ? static_cast<std::size_t>(capacity) : 65536;
+    if (capacity < least_capacity) {
+        return nullptr;
+    }
+    made->capacity = static_cast<std::size_t>(capacity);
+    ++lent_;
     return made;
 }
 
