@@ -1,30 +1,12 @@
 #include "relay_threads.hpp"
 
+#include "signals_blocked.hpp"
+
 #include <boost/asio/post.hpp>
 
-#include <csignal>
 #include <utility>
 
 namespace portico::app {
-namespace {
-
-// Signals are for the main thread.
-class signals_blocked {
-public:
-    signals_blocked() {
-        sigset_t all;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    signals_blocked(const signals_blocked&) = delete;
-    signals_blocked& operator=(const signals_blocked&) = delete;
-    ~signals_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-    sigset_t before_{};
-};
-
-} // namespace
 
 relay_threads::relay_threads(boost::asio::io_context& context,
                              std::unique_ptr<run::relay_group> group, std::function<void()> over)

@@ -1,5 +1,7 @@
 #include "service_run.hpp"
 
+#include "program_starters.hpp"
+
 #include "portico/ip/canonical.hpp"
 #include "portico/os/clock.hpp"
 #include "portico/os/spawn.hpp"
@@ -7,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <random>
+#include <system_error>
 #include <utility>
 
 namespace portico::app {
@@ -194,7 +197,14 @@ maybe service_run::start_streams() {
         how.chargen_limit = choice_.chargen_limit;
         streams_ = run::make_builtin_service(context_.get_executor(), *choice_.which, how);
     } else if (!choice_.socks) {
-        auto made = run::make_program_service(context_.get_executor(), programs());
+        auto how = programs();
+        try {
+            how.starters = program_starters(context_);
+        } catch (const std::system_error& why) {
+            log_.write(severity::warning, "programs are started by the thread that accepts",
+                       {{"detail", std::string{why.what()}}});
+        }
+        auto made = run::make_program_service(context_.get_executor(), std::move(how));
         programs_ = made.get();
         streams_ = std::move(made);
     }

@@ -67,6 +67,16 @@ IN_CHILD void unblock_signals() {
     call(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, signal_bytes);
 }
 
+IN_CHILD void set_process_group(launch& my) {
+    const auto which = my.settings->group_of_processes;
+    const bool is_wrong = which == process_group::own           ? call(SYS_setpgid, 0, 0) < 0
+                          : which == process_group::own_session ? call(SYS_setsid) < 0
+                                                                : false;
+    if (is_wrong) {
+        fail(my, spawn_step::session, errno);
+    }
+}
+
 // The number that a name in /proc/self/fd is; -1 for "." and "..".
 IN_CHILD int number_of(const char* name) {
     int number = 0;
@@ -208,9 +218,7 @@ IN_CHILD int run_child(void* what) {
     launch& my = *static_cast<launch*>(what);
     const auto& how = *my.settings;
     reset_signals();
-    if (how.new_session && call(SYS_setsid) < 0) {
-        fail(my, spawn_step::session, errno);
-    }
+    set_process_group(my);
     place_descriptors(my);
     set_limits(my);
     if (how.nice && call(SYS_setpriority, PRIO_PROCESS, 0, *how.nice) < 0) {

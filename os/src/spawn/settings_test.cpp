@@ -34,8 +34,36 @@ std::string line_of(const std::string& text, const std::string& name) {
 TEST(spawn_settings, a_session_of_its_own) {
     // pid, ppid, pgrp and session of the shell itself (proc(5)).
     const auto ask = "set -- $(cat /proc/$$/stat); [ $1 = $5 ] && [ $1 = $6 ] && echo own";
-    EXPECT_EQ(said(ask, {.new_session = true}), "own\n");
+    EXPECT_EQ(said(ask, {.group_of_processes = process_group::own_session}), "own\n");
+    EXPECT_EQ(said(ask, {.group_of_processes = process_group::own}), "");
     EXPECT_EQ(said(ask, {}), "");
+}
+
+TEST(spawn_settings, a_process_group_of_its_own_in_our_session) {
+    const auto ask = "set -- $(cat /proc/$$/stat); [ $1 = $5 ] && echo own $6";
+    const auto ours = "own " + std::to_string(::getsid(0)) + '\n';
+    EXPECT_EQ(said(ask, {.group_of_processes = process_group::own}), ours);
+    EXPECT_EQ(said(ask, {}), "");
+}
+
+TEST(apart_from_terminal, takes_a_session_only_to_leave_a_terminal) {
+    const auto without = told_by_process([] {
+        ::setsid(); // no terminal
+        return std::to_string(static_cast<int>(apart_from_terminal()));
+    });
+    EXPECT_EQ(without, std::to_string(static_cast<int>(process_group::own)));
+    const auto with = told_by_process([] {
+        ::signal(SIGHUP, SIG_IGN); // which the end of the terminal sends
+        ::setsid();
+        const fd host{::posix_openpt(O_RDWR | O_NOCTTY)};
+        std::array<char, 64> name{};
+        if (::unlockpt(host.raw()) != 0 || ::ptsname_r(host.raw(), name.data(), name.size()) != 0) {
+            return std::string{"there are no terminals"};
+        }
+        const fd terminal{::open(name.data(), O_RDWR)}; // becomes that of the session
+        return std::to_string(static_cast<int>(apart_from_terminal()));
+    });
+    EXPECT_EQ(with, std::to_string(static_cast<int>(process_group::own_session)));
 }
 
 TEST(spawn_settings, limits_soft_and_hard) {
@@ -413,7 +441,8 @@ TEST(spawn_descriptors, a_process_without_a_pidfd_is_reaped_all_the_same) {
 TEST(child, a_whole_group_can_be_killed) {
     auto [ours, theirs] = connection();
     // The one that sleeps holds the connection, too.
-    auto program = shell("sleep 1000 & echo ready; wait", std::move(theirs), {.new_session = true});
+    auto program = shell("sleep 1000 & echo ready; wait", std::move(theirs),
+                         {.group_of_processes = process_group::own});
     std::array<char, 6> ready{};
     ASSERT_EQ(::read(ours.raw(), ready.data(), ready.size()), 6);
     ASSERT_TRUE(program.kill_group(SIGKILL));

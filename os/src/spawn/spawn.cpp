@@ -172,6 +172,11 @@ sys_status child::kill_group(int signal) const noexcept {
     return status_of(::kill(-pid_, signal));
 }
 
+process_group apart_from_terminal() noexcept {
+    const fd terminal{::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC)};
+    return !terminal && errno == ENXIO ? process_group::own : process_group::own_session;
+}
+
 sys_result<credentials> peer_credentials(int s) noexcept {
     ucred who{};
     socklen_t size = sizeof who;

@@ -89,7 +89,8 @@ std::string to_text(const spawn_failure& failed, const spawn_settings& settings)
     case spawn_step::start:
         return "start a process";
     case spawn_step::session:
-        return "begin a session";
+        return settings.group_of_processes == process_group::own ? "begin a process group"
+                                                                 : "begin a session";
     case spawn_step::descriptors:
         return "give it its descriptor " + std::to_string(failed.which);
     case spawn_step::limit: {

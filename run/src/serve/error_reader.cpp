@@ -20,8 +20,9 @@ constexpr auto flood_pause = std::chrono::milliseconds{10};
 } // namespace
 
 program_host::program_host(asio::any_io_executor ex, program_options how)
-    : executor{std::move(ex)}, options{std::move(how)}, budget{options.lines.per_second,
-                                                               options.lines.burst, os::now()} {}
+    : executor{std::move(ex)}, shared_options{std::make_shared<const program_options>(
+                                   std::move(how))},
+      options{*shared_options}, budget{options.lines.per_second, options.lines.burst, os::now()} {}
 
 error_reader::error_reader(program_host& host, os::fd from, std::uint64_t number, pid_t pid)
     : host_{host}, from_{std::move(from)}, number_{number}, pid_{pid},

@@ -18,12 +18,13 @@
 namespace portico::run {
 
 // What the programs of one service have in common. Their process objects refer to it until they
-// are abandoned or over.
+// are abandoned or over; whoever starts one has the options only.
 struct program_host {
     program_host(asio::any_io_executor ex, program_options how);
 
     const asio::any_io_executor executor;
-    const program_options options;
+    const std::shared_ptr<const program_options> shared_options;
+    const program_options& options;
     program_counters counters;
     serve::line_budget budget;
     std::array<char, 16'384> buffer{}; // of whoever reads now

@@ -19,7 +19,7 @@ std::optional<ip::address> counted_as(const ip::any_endpoint& peer) {
 }
 
 program_options prepared(program_options options) {
-    options.settings.new_session = true;
+    options.settings.group_of_processes = os::apart_from_terminal();
     options.environment = serve::inheritable(options.environment);
     return options;
 }
@@ -86,12 +86,8 @@ void connection_programs::start(accepted connection, std::uint64_t number, ended
     }
     where->process = std::make_shared<program_process>(
         host_, number, [this, where](program_end how) { handle_end(where, std::move(how)); });
-    const int socket = connection.socket.raw();
-    static_cast<void>(os::set_blocking(socket, true)); // a socket has no reason to fail
-    if (!where->process->start(socket, variables_of(connection), false)) {
-        static_cast<void>(os::set_linger_reset(socket)); // else it is a plain close
-    }
-    // It is the program's alone from here on: its end is the connection's end.
+    const auto variables = variables_of(connection);
+    where->process->start(std::move(connection.socket), variables);
 }
 
 void connection_programs::handle_end(place where, program_end how) {

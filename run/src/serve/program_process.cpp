@@ -1,7 +1,9 @@
 #include "serve/program_process.hpp"
 
 #include "portico/os/clock.hpp"
+#include "portico/os/socket.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
 #include <array>
@@ -28,49 +30,102 @@ program_process::program_process(program_host& host, std::uint64_t number, ended
     : host_{host}, number_{number}, done_{std::move(done)}, began_{os::now()}, watch_{
                                                                                    host.executor} {}
 
-bool program_process::start(int socket, std::span<const serve::variable> variables,
-                            bool as_inherited) {
-    auto made = spawn(socket, variables, as_inherited);
-    if (!made) {
-        handle_not_started(made.error());
-        return false;
+// ---- its start ----
+
+struct program_process::birth {
+    std::shared_ptr<const program_options> how;
+    os::fd connection; // ours to close
+    int socket = -1;
+    bool as_inherited = false;
+    std::vector<std::string> environment;
+
+    os::pipe_ends errors{};
+    tl::expected<os::child, os::spawn_failure> program{};
+
+    void make();
+};
+
+// On whatever thread.
+void program_process::birth::make() {
+    static_cast<void>(os::set_blocking(socket, true)); // a socket has no reason to fail
+    std::array<int, 4> descriptors{socket, socket, STDERR_FILENO, socket};
+    if (how->errors == error_output::connection) {
+        descriptors[2] = socket;
+    } else if (how->errors == error_output::log) {
+        auto pipe = os::pipe2();
+        if (!pipe) {
+            program = tl::unexpected{
+                os::spawn_failure{os::spawn_step::descriptors, pipe.error(), STDERR_FILENO}};
+            return;
+        }
+        errors = std::move(*pipe);
+        descriptors[2] = errors.write.raw();
+    }
+    program = os::spawn(how->path, how->arguments, environment,
+                        std::span{descriptors}.first(as_inherited ? 4 : 3), how->settings);
+    errors.write.reset();
+    if (!program && connection) {
+        static_cast<void>(os::set_linger_reset(socket)); // else it is a plain close
+    }
+    // It is the program's alone from here on: its end is the connection's end.
+    connection.reset();
+}
+
+std::shared_ptr<program_process::birth>
+program_process::prepare(std::span<const serve::variable> variables) const {
+    auto made = std::make_shared<birth>();
+    made->how = host_.shared_options;
+    made->environment = serve::program_environment(host_.options.environment, variables);
+    return made;
+}
+
+void program_process::start(os::fd connection, std::span<const serve::variable> variables) {
+    auto to_make = prepare(variables);
+    to_make->socket = connection.raw();
+    to_make->connection = std::move(connection);
+    if (!host_.options.starters) {
+        to_make->make();
+        return handle_born(*to_make);
+    }
+    asio::post(host_.options.starters, [to_make, self = shared_from_this(),
+                                        busy = asio::make_work_guard(host_.executor)]() mutable {
+        to_make->make();
+        // Its owner may let go of it meanwhile, and it must not end on this thread.
+        asio::post(busy.get_executor(), [to_make, self = std::move(self)] {
+            if (!self->over_) {
+                self->handle_born(*to_make);
+            }
+        });
+    });
+}
+
+void program_process::start_waiting(int socket, std::span<const serve::variable> variables) {
+    const auto to_make = prepare(variables);
+    to_make->socket = socket;
+    to_make->as_inherited = true;
+    to_make->make();
+    handle_born(*to_make);
+}
+
+void program_process::handle_born(birth& made) {
+    if (!made.program) {
+        return handle_not_started(made.program.error());
     }
     ++host_.counters.started;
-    program_ = std::move(*made);
-    if (errors_) {
+    is_born_ = true;
+    program_ = std::move(*made.program);
+    if (made.errors.read) {
+        errors_ = std::make_shared<error_reader>(host_, std::move(made.errors.read), number_,
+                                                 program_.pid());
         errors_->start();
     }
     if (const auto limit = host_.options.time_limit) {
         set_timer(*limit, &program_process::handle_overtime);
     }
     watch();
-    return true;
-}
-
-tl::expected<os::child, os::spawn_failure>
-program_process::spawn(int socket, std::span<const serve::variable> variables, bool as_inherited) {
-    const auto& how = host_.options;
-    std::array<int, 4> descriptors{socket, socket, STDERR_FILENO, socket};
-    os::pipe_ends pipe;
-    if (how.errors == error_output::connection) {
-        descriptors[2] = socket;
-    } else if (how.errors == error_output::log) {
-        auto made = os::pipe2();
-        if (!made) {
-            return tl::unexpected{
-                os::spawn_failure{os::spawn_step::descriptors, made.error(), STDERR_FILENO}};
-        }
-        pipe = std::move(*made);
-        descriptors[2] = pipe.write.raw();
+    if (stop_at_birth_) {
+        force(forced::stopped);
     }
-    auto child =
-        os::spawn(how.path, how.arguments, serve::program_environment(how.environment, variables),
-                  std::span{descriptors}.first(as_inherited ? 4 : 3), how.settings);
-    if (child && pipe.read) {
-        errors_ =
-            std::make_shared<error_reader>(host_, std::move(pipe.read), number_, child->pid());
-    }
-    return child;
 }
 
 void program_process::handle_not_started(const os::spawn_failure& failed) {
@@ -190,9 +245,10 @@ void program_process::handle_grace_over() {
 }
 
 void program_process::stop() {
-    if (!over_ && end_.started) {
+    if (is_born_ && !over_) {
         force(forced::stopped);
     }
+    stop_at_birth_ = true;
 }
 
 void program_process::ask_to_end() const {

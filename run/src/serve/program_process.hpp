@@ -33,7 +33,8 @@ struct program_end {
 //      \            \--time limit, stop()--> SIGTERM --grace--> SIGKILL --> reaped: over
 //       \--a step failed--> over
 //
-// Threads: all calls on the host's executor.
+// Threads: all calls on the host's executor; the steps of the start are made on another one if the
+// options say so.
 class program_process : public std::enable_shared_from_this<program_process> {
 public:
     // `done` is called once, later, with the end; not after abandon().
@@ -41,9 +42,12 @@ public:
 
     program_process(program_host& host, std::uint64_t number, ended done);
 
-    // With the socket as its descriptors 0 and 1, and 3 when it is to look inherited. Whether it
-    // has been started; if not, that is told as its end.
-    bool start(int socket, std::span<const serve::variable> variables, bool as_inherited);
+    // With the socket as its descriptors 0 and 1, which is closed then. That it could not be
+    // started is told as its end, and the client gets a reset.
+    void start(os::fd connection, std::span<const serve::variable> variables);
+    // Now, and with the socket as its descriptor 3 as well: an inherited one. It stays the
+    // caller's.
+    void start_waiting(int socket, std::span<const serve::variable> variables);
     // SIGTERM, and SIGKILL after the grace. The end is told as ECANCELED.
     void stop();
     // SIGTERM alone, which it may take as it likes.
@@ -55,8 +59,11 @@ private:
     // Why it was sent a signal.
     enum class forced : std::uint8_t { no, overtime, stopped };
 
-    [[nodiscard]] tl::expected<os::child, os::spawn_failure>
-    spawn(int socket, std::span<const serve::variable> variables, bool as_inherited);
+    // All that it takes to make the process, and what came of it.
+    struct birth;
+
+    [[nodiscard]] std::shared_ptr<birth> prepare(std::span<const serve::variable> variables) const;
+    void handle_born(birth& made);
     void handle_not_started(const os::spawn_failure& failed);
     void watch();
     void handle_look();
@@ -77,6 +84,8 @@ private:
     std::optional<asio::steady_timer> look_;  // without a pidfd
     std::optional<asio::steady_timer> timer_; // of the time limit, or of the grace
     std::shared_ptr<error_reader> errors_;
+    bool is_born_ = false;
+    bool stop_at_birth_ = false;
     forced forced_ = forced::no;
     bool over_ = false;
 };

@@ -1,6 +1,8 @@
 #include "portico/run/program.hpp"
 #include "serve/one_thread_test.hpp"
 
+#include <boost/asio/thread_pool.hpp>
+
 #include <algorithm>
 #include <array>
 #include <csignal>
@@ -448,6 +450,82 @@ TEST_F(programs, five_thousand_at_once_leave_nothing_behind) {
     EXPECT_EQ(counters->succeeded, count + 1);
     EXPECT_EQ(open_descriptors(), before);
     EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a zombie is left";
+}
+
+// ---- made elsewhere ----
+
+class programs_made_elsewhere : public programs {
+protected:
+    // Nothing is made until it is run.
+    void make_in_workshop(const std::string& script) {
+        auto how = shell(script);
+        how.starters = workshop.get_executor();
+        make(std::move(how));
+    }
+    asio::io_context workshop{1};
+};
+
+TEST_F(programs_made_elsewhere, by_several_threads_at_once) {
+    asio::thread_pool threads{3};
+    auto how = logged("read word; echo \"<$word>\" >&2; exit 7");
+    how.starters = threads.get_executor();
+    make(std::move(how));
+    std::vector<tcp::socket> clients;
+    for (int i = 0; i < 20; ++i) {
+        clients.push_back(client_of_service());
+        write(clients.back(), std::to_string(i) + '\n');
+    }
+    run_until([&] { return ends.size() == clients.size(); });
+    EXPECT_THAT(ends, testing::Each(testing::Field(&connection_end::exit_status, 7)));
+    EXPECT_THAT(told, testing::Contains("20: <19>"));
+    EXPECT_EQ(told.size(), clients.size());
+    EXPECT_EQ(counters->failed, clients.size());
+    EXPECT_EQ(counters->running(), 0U);
+}
+
+TEST_F(programs_made_elsewhere, others_are_served_while_one_is_made) {
+    make_in_workshop("echo hello");
+    auto client = client_of_service();
+    context.restart();
+    EXPECT_EQ(context.poll(), 0U) << "it does not wait, and nothing has been made";
+    EXPECT_EQ(counters->started, 0U);
+    workshop.run();
+    EXPECT_EQ(read_to_end(client).text, "hello\n");
+    EXPECT_EQ(only_end().exit_status, 0);
+    EXPECT_EQ(counters->started, 1U);
+}
+
+TEST_F(programs_made_elsewhere, one_that_cannot_be_made_is_told_and_its_client_is_reset) {
+    program_options how;
+    how.path = "/no/such/program";
+    how.arguments = {"program"};
+    how.starters = workshop.get_executor();
+    make(std::move(how));
+    auto client = client_of_service();
+    workshop.run();
+    EXPECT_EQ(read_to_end(client).ended, asio::error::connection_reset);
+    EXPECT_EQ(only_end().why->code, std::errc::no_such_file_or_directory);
+    EXPECT_EQ(counters->not_started, 1U);
+}
+
+TEST_F(programs_made_elsewhere, one_that_is_stopped_before_it_is_made_ends_when_it_is) {
+    make_in_workshop("sleep 1000");
+    auto client = client_of_service();
+    service->stop_now();
+    workshop.run();
+    EXPECT_EQ(only_end().why->code, std::errc::operation_canceled);
+    EXPECT_EQ(counters->stopped, 1U);
+}
+
+TEST_F(programs_made_elsewhere, one_that_is_made_after_the_service_is_gone_serves_its_client) {
+    make_in_workshop("read word; echo \"<$word>\"");
+    auto client = client_of_service();
+    service.reset();
+    workshop.run();
+    write(client, "hello\n");
+    EXPECT_EQ(read_to_end(client).text, "<hello>\n");
+    EXPECT_TRUE(ends.empty());
+    EXPECT_GT(::waitpid(-1, nullptr, 0), 0) << "it is left to whoever waits";
 }
 
 TEST_F(programs, nothing_is_told_after_its_end) {

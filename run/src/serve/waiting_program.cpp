@@ -55,7 +55,7 @@ std::optional<bool> has_taken(const queue_head& before, const queue_head& after)
 }
 
 program_options prepared(program_options options) {
-    options.settings.new_session = true;
+    options.settings.group_of_processes = os::apart_from_terminal();
     options.settings.pid_variable = "LISTEN_PID";
     options.environment = serve::inheritable(options.environment);
     return options;
@@ -162,10 +162,9 @@ void waiting_program::state::handle_readable(watched_socket& on) {
                                                            self->handle_end(on, std::move(how));
                                                        }
                                                    });
-    static_cast<void>(os::set_blocking(on.raw, true));
     auto variables = serve::variables_of_socket(on.at, on.over);
     variables.push_back({"LISTEN_FDS", "1"});
-    static_cast<void>(on.program->start(on.raw, variables, true));
+    on.program->start_waiting(on.raw, variables);
 }
 
 void waiting_program::state::handle_end(watched_socket& on, program_end how) {

@@ -59,7 +59,7 @@ public:
     // Sends a signal. No other process can be hit, for the number is ours until it is reaped.
     // ESRCH after that.
     [[nodiscard]] sys_status kill(int signal) const noexcept;
-    // The same to its whole process group, which it must have to itself: see new_session.
+    // The same to its whole process group, which it must have to itself: see process_group.
     [[nodiscard]] sys_status kill_group(int signal) const noexcept;
 
 private:
@@ -83,10 +83,22 @@ struct resource_limit {
 // All the names, in alphabetical order.
 [[nodiscard]] std::span<const std::string_view> resource_names() noexcept;
 
+// Whom a program shares signals of a terminal and of kill(2) with.
+enum class process_group : std::uint8_t {
+    ours,        // it is in our process group
+    own,         // setpgid(2): it has one to itself
+    own_session, // setsid(2): the same, and our terminal is not its own
+};
+
+// The process group for a program that is nobody's job: own_session when we have a terminal, which
+// it could ask for a password or be ended by; else the same is had by `own`, which is cheaper. Each
+// session is a scheduling group of its own (autogroup of sched(7)), which has to be made.
+[[nodiscard]] process_group apart_from_terminal() noexcept;
+
 // What a program is given besides its descriptors, in the order in which it is done. What is unset
 // stays as it is here.
 struct spawn_settings {
-    bool new_session = false; // setsid(2): a process group of its own, and no terminal
+    process_group group_of_processes = process_group::ours;
     std::vector<resource_limit> limits{};
     std::optional<int> nice{};                  // setpriority(2): -20 to 19
     std::optional<mode_t> mask{};               // umask(2)
@@ -104,7 +116,7 @@ struct spawn_settings {
 // The steps between clone(2) and the program's first instruction, in order.
 enum class spawn_step : std::uint8_t {
     start,       // clone(2) itself
-    session,     // setsid(2)
+    session,     // setpgid(2), setsid(2)
     descriptors, // dup3(2), close_range(2); `which` is the number in the program
     limit,       // prlimit(2); `which` is an index into the limits
     nice,        // setpriority(2)
@@ -139,9 +151,9 @@ constexpr std::size_t most_descriptors = 16;
 spawn(const std::string& path, std::span<const std::string> argv, std::span<const std::string> env,
       std::span<const int> descriptors, const spawn_settings& settings);
 
-// All the steps of spawn() but the last, in a process that then ends: whether whom the settings make
-// of it may execute the program. What the program itself needs is not looked at, its interpreter
-// among them. Time: as spawn().
+// All the steps of spawn() but the last, in a process that then ends: whether whom the settings
+// make of it may execute the program. What the program itself needs is not looked at, its
+// interpreter among them. Time: as spawn().
 [[nodiscard]] tl::expected<void, spawn_failure> rehearse(const std::string& path,
                                                          const spawn_settings& settings);
 

@@ -45,7 +45,7 @@ struct program_options {
     std::string path;                     // see os::find_program()
     std::vector<std::string> arguments;   // with its name first
     std::vector<std::string> environment; // "NAME=VALUE", what each program gets besides its own
-    // A session of its own and a variable with its process id are set by us.
+    // Its process group and a variable with its process id are set by us.
     os::spawn_settings settings{};
     error_output errors = error_output::inherit;
     line_limits lines{};
@@ -53,6 +53,10 @@ struct program_options {
     // How long a program may run; then SIGTERM and, after the grace, SIGKILL.
     std::optional<duration> time_limit{};
     duration grace = std::chrono::seconds{1}; // the same for stop_now()
+    // Whose threads wait while a program is made for a connection, which may be long when its file
+    // is on a slow disk or the host is busy; empty: the thread of the service does, and nobody else
+    // is served meanwhile. Signals should be blocked in them.
+    asio::any_io_executor starters{};
 };
 
 // What became of the programs of a service; each is counted once, in `started` and at its end.
