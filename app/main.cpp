@@ -2,6 +2,7 @@
 // errors into messages and exit codes.
 
 #include "help.hpp"
+#include "journal_errors.hpp"
 #include "verb.hpp"
 
 #include "portico/os/fd.hpp"
@@ -43,6 +44,7 @@ int run(std::vector<std::string> arguments) {
         if (wrong.get_exit_code() == 0) {
             return command.exit(wrong);
         }
+        const portico::app::journal_errors errors;
         portico::app::explain(std::cerr, command, wrong);
         return user_mistake;
     }
@@ -56,6 +58,7 @@ int main(int argc, char** argv) {
     try {
         return run({argv + 1, argv + argc});
     } catch (const std::exception& bug) {
+        const portico::app::journal_errors errors;
         std::cerr << "portico: this is a bug in portico, please report it: " << bug.what() << '\n';
         return our_bug;
     }

@@ -1,6 +1,7 @@
 // portico listen ADDR... (--echo | ... | --to TARGET | -- PROGRAM): one service on every address.
 
 #include "duration.hpp"
+#include "journal_errors.hpp"
 #include "listen_run.hpp"
 #include "service_request.hpp"
 #include "verb.hpp"
@@ -107,6 +108,7 @@ bool one_service(const listen_options& asked) {
 }
 
 int run_listen(listen_options& asked) {
+    const journal_errors errors;
     if (!one_service(asked)) {
         return exit_code(side::caller);
     }

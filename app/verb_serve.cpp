@@ -1,6 +1,7 @@
 // portico serve FILE: many services in one process, each on every address.
 
 #include "config/config.hpp"
+#include "journal_errors.hpp"
 #include "manager_link.hpp"
 #include "serve_check.hpp"
 #include "serve_run.hpp"
@@ -37,6 +38,7 @@ std::string own_program() {
 }
 
 int run_serve(const serve_options& asked) {
+    const journal_errors errors;
     manager_link manager; // first: what is started later must not have its variables
     auto config = read(asked.file);
     if (!config) {
