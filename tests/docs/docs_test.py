@@ -218,7 +218,7 @@ class Scripts(unittest.TestCase):
     def test_the_list_of_packages_says_what_each_is_for(self):
         for line in (ROOT / "packaging/debian-packages").read_text().splitlines():
             if line and not line.startswith("#"):
-                self.assertRegex(line, r"^(build|test|fuzz|tidy|bench) +[a-z0-9][a-z0-9+.-]+ +\S", line)
+                self.assertRegex(line, r"^(build|test|fuzz|tidy|bench|package) +[a-z0-9][a-z0-9+.-]+ +\S", line)
 
 
 if __name__ == "__main__":
