@@ -139,6 +139,8 @@ std::unique_ptr<spdlog::formatter> formatter_for(const log_settings& settings) {
 }
 
 // One write(2) a line, and never a SIGPIPE: a stdio sink would raise it when the reader is gone.
+// What cannot be written, for a full disk or a reader that is slow or gone, is lost and stops
+// nobody.
 class stderr_sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
 public:
     stderr_sink() {
@@ -146,24 +148,28 @@ public:
         may_break_ = ::fstat(STDERR_FILENO, &facts) != 0 || S_ISFIFO(facts.st_mode) ||
                      S_ISSOCK(facts.st_mode);
     }
-    // Lines lost since the last call.
-    [[nodiscard]] std::uint64_t take_lost() noexcept {
-        return std::exchange(lost_, std::uint64_t{0});
-    }
+    // Whether the last line was written, whole.
+    [[nodiscard]] bool is_written() const noexcept { return written_; }
 
 private:
     void sink_it_(const spdlog::details::log_msg& line) override {
         spdlog::memory_buf_t text;
+        if (torn_) { // a full disk took the beginning of the last one
+            text.push_back('\n');
+        }
         formatter_->format(line, text);
         auto left = std::as_bytes(std::span{text.data(), text.size()});
+        written_ = false;
         while (!left.empty()) {
             const auto done = put(left);
             if (!done) {
-                lost_ += done.error() == std::errc::resource_unavailable_try_again ? 1U : 0U;
+                torn_ = torn_ || left.size() < text.size();
                 return;
             }
             left = left.subspan(*done);
         }
+        written_ = true;
+        torn_ = false;
     }
     void flush_() override {}
 
@@ -194,8 +200,9 @@ private:
     static constexpr int patience_ms = 1000;
 
     bool may_break_ = true;
-    bool stuck_ = false; // the last line was lost
-    std::uint64_t lost_ = 0;
+    bool stuck_ = false; // nobody read when the last line was to be written
+    bool written_ = true;
+    bool torn_ = false; // what is there does not end with a line's end
 };
 
 } // namespace
@@ -264,8 +271,14 @@ struct event_log::state {
         logger.set_formatter(formatter_for(settings));
         logger.set_level(level_of(settings.least));
     }
+    [[nodiscard]] bool put(spdlog::level::level_enum how, const std::string& text) {
+        logger.log(how, spdlog::string_view_t{text});
+        return sink->is_written();
+    }
+
     std::shared_ptr<stderr_sink> sink;
     spdlog::logger logger;
+    std::uint64_t lost = 0; // lines, and nobody knows yet
 };
 
 event_log::event_log(log_settings settings)
@@ -288,11 +301,14 @@ void event_log::write(severity how, std::string_view what, const fields& with) {
         return settings_.format == log_format::json ? to_json_members(event, all)
                                                     : to_logfmt(event, all);
     };
-    if (const auto lost = state_->sink->take_lost(); lost != 0) {
-        state_->logger.log(spdlog::level::err,
-                           spdlog::string_view_t{text("log lines were lost", {{"lines", lost}})});
+    auto& my = *state_;
+    if (my.lost != 0 &&
+        my.put(spdlog::level::err, text("log lines were lost", {{"lines", my.lost}}))) {
+        my.lost = 0;
     }
-    state_->logger.log(level_of(how), spdlog::string_view_t{text(what, with)});
+    if (my.lost != 0 || !my.put(level_of(how), text(what, with))) {
+        ++my.lost;
+    }
 }
 
 } // namespace portico::app

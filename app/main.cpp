@@ -8,6 +8,7 @@
 #include "portico/os/fd.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -55,6 +56,7 @@ int run(std::vector<std::string> arguments) {
 
 int main(int argc, char** argv) {
     portico::os::keep_standard_descriptors();
+    std::signal(SIGXFSZ, SIG_IGN); // a log at its RLIMIT_FSIZE is a full disk, and no reason to die
     try {
         return run({argv + 1, argv + argc});
     } catch (const std::exception& bug) {
