@@ -524,6 +524,7 @@ void service_run::end_if_idle() {
     const bool has_programs = waiting_ && waiting_->running() > 0;
     if (closed_ && active_ == 0 && !is_relaying && !has_datagrams && !has_programs &&
         !std::exchange(is_over_, true)) {
+        log_programs();
         over_();
     }
 }
@@ -567,6 +568,35 @@ void service_run::log_counters() {
     log_dropped_lines();
 }
 
+std::optional<run::program_counters> service_run::program_counts() const {
+    return waiting_    ? std::optional{waiting_->counters().programs}
+           : programs_ ? std::optional{programs_->counters()}
+                       : std::nullopt;
+}
+
+// All that it has started, when it is over.
+void service_run::log_programs() {
+    const auto counts = program_counts();
+    if (!counts || !log_.wants(severity::info)) {
+        return;
+    }
+    fields what{{"started", counts->started}};
+    for (const auto& [name, count] : {std::pair{"not_started", counts->not_started},
+                                      {"succeeded", counts->succeeded},
+                                      {"failed", counts->failed},
+                                      {"crashed", counts->crashed},
+                                      {"overtime", counts->overtime},
+                                      {"stopped", counts->stopped},
+                                      {"lost", counts->lost},
+                                      {"killed", counts->killed}}) {
+        if (count != 0) {
+            what.push_back({name, count});
+        }
+    }
+    what.push_back({"run_time", std::chrono::duration<double>{counts->run_time}.count()});
+    log_.write(severity::info, "programs in all", what);
+}
+
 void service_run::log_dropped_queries() {
     if (!datagrams_) {
         return;
@@ -585,9 +615,8 @@ void service_run::log_dropped_queries() {
 }
 
 void service_run::log_dropped_lines() {
-    const auto dropped = waiting_    ? waiting_->counters().programs.lines_dropped
-                         : programs_ ? programs_->counters().lines_dropped
-                                     : 0;
+    const auto counts = program_counts();
+    const auto dropped = counts ? counts->lines_dropped : 0;
     if (std::exchange(lines_dropped_told_, dropped) != dropped) {
         log_.write(severity::warning, "lines of stderr were dropped: too many",
                    {{"dropped", dropped}});

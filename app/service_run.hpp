@@ -68,6 +68,8 @@ public:
     [[nodiscard]] std::uint64_t connections() const;
     // For the line that tells of a stop.
     void add_counts(fields& to) const;
+    // What has become of its programs; nullopt when it has none.
+    [[nodiscard]] std::optional<run::program_counters> program_counts() const;
     // For whoever asks how a relay is doing.
     void read(relay_figures& to) const;
     [[nodiscard]] const run::listener& sockets() const noexcept { return *listener_; }
@@ -98,6 +100,7 @@ private:
     void handle_datagram(const run::datagram_end& end);
     void log_dropped_queries();
     void log_dropped_lines();
+    void log_programs();
     void stop_datagrams();
     void close_soon();
     void close();
