@@ -2,6 +2,7 @@
 // does not read, and TERM in the middle of it all.
 
 #include "listening.hpp"
+#include "process_facts.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -19,11 +20,6 @@ using testkit::run_command;
 
 class relay_faults : public command_test {};
 
-std::size_t open_descriptors(int of) {
-    const std::filesystem::directory_iterator all{"/proc/" + std::to_string(of) + "/fd"};
-    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
-
 int highest_descriptor(int of) {
     int highest = 0;
     for (const auto& each :
@@ -31,17 +27,6 @@ int highest_descriptor(int of) {
         highest = std::max(highest, std::stoi(each.path().filename()));
     }
     return highest;
-}
-
-// A line of /proc/PID/status, in KiB.
-std::uint64_t status_of(int pid, const std::string& what) {
-    std::ifstream file{"/proc/" + std::to_string(pid) + "/status"};
-    for (std::string line; std::getline(file, line);) {
-        if (line.starts_with(what + ":")) {
-            return std::stoull(line.substr(what.size() + 1));
-        }
-    }
-    return 0;
 }
 
 // Sets the soft limit of another process, until the end.

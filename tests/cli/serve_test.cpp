@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <optional>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -195,6 +196,63 @@ TEST_F(serve_command, a_wrong_file_changes_nothing_and_every_error_is_told) {
                                     HasSubstr("max-connections")));
     EXPECT_EQ(echoed(at("[::1]:7001"), "hi"), "hi");
     write("[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n");
+    EXPECT_TRUE(reload(server, 1));
+}
+
+TEST_F(serve_command, files_that_are_broken_in_many_ways_change_nothing) {
+    const std::string good = "[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n";
+    const std::string program = "[service.a]\nlisten = \"localhost:7001\"\nprogram = [\"cat\"]\n";
+    struct broken {
+        std::string text;
+        std::string said;
+    };
+    const std::vector<broken> all{
+        {"", "there is no service in it"},
+        {std::string{"\0\1\377", 3}, "this is not UTF-8"},
+        {"[service.a", "in a table header"},
+        {good.substr(0, good.size() / 2),
+         "a quote or a bracket may be left open"}, // it is being written
+        {good + "listen = \":7002\"\n", "cannot redefine existing string 'listen'"},
+        {"[servce.a]\nlisten = \":7001\"\n", "did you mean 'serve'?"},
+        {good + "max-conections = 3\n", "did you mean 'max-connections'?"},
+        {"[service.a]\nlisten = 7001\nbuiltin = \"echo\"\n", "takes a text or a list of texts"},
+        {"[service.a]\nbuiltin = \"echo\"\n", "does not say where it listens"},
+        {"[service.a]\nlisten = \":7001\"\n", "does not say what answers its clients"},
+        {good + "program = [\"cat\"]\n", "a service is one thing"},
+        {"[service.a]\nlisten = \"[fe80::1]:53\"\nbuiltin = \"echo\"\n", "needs a zone"},
+        {good + "allow = [\"10.0.0.0/33\"]\n", "the prefix length is over 32"},
+        {good + "max-connections = -1\n", "goes from 1 to 1000000"},
+        {program + "time-limit = \"5 parsecs\"\n", "unknown unit ' parsecs'"},
+        {program + "user = \"no-such-user\"\n", "there is no user 'no-such-user'"},
+        {program + "env-file = \"/no/such/file\"\n", "/no/such/file: No such file"},
+        {program + "cwd = \"/no/such/place\"\n", "/no/such/place: No such file"},
+        {"[service.a]\nlisten = \":7001\"\nprogram = [\"/no/such/x\"]\n", "/no/such/x: No such"},
+    };
+    write(good);
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening")) << server.err();
+    const auto client = connect_to(at("127.0.0.1:7001"));
+    std::size_t seen = 0; // of what it says
+    for (const auto& each : all) {
+        write(each.text);
+        const auto checked = finish({config_, "--check"});
+        EXPECT_EQ(checked.status, 100) << each.said;
+        EXPECT_THAT(checked.err, HasSubstr(each.said));
+        server.signal(SIGHUP);
+        const std::string refused = "not reloaded: everything goes on as it was";
+        while (server.err().find(refused, seen) == std::string::npos) {
+            ASSERT_EQ(ask(client, "still"), "still") << each.said;
+        }
+        const auto said = server.err().substr(seen);
+        seen += said.size();
+        EXPECT_THAT(said, HasSubstr(each.said));
+    }
+    std::filesystem::remove(config_);
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for_err("this cannot be read: No such file"));
+    EXPECT_EQ(ask(client, "still"), "still");
+    EXPECT_EQ(echoed(at("[::1]:7001"), "new"), "new");
+    write(program);
     EXPECT_TRUE(reload(server, 1));
 }
 
@@ -492,6 +550,29 @@ TEST_F(serve_command, a_manager_is_told_of_the_start_a_reload_a_handover_and_the
     EXPECT_THAT(manager.wait_for("READY=1"), HasSubstr("READY=1"));
     ::kill(std::stoi(*next), SIGTERM);
     EXPECT_THAT(manager.wait_for("STOPPING=1"), HasSubstr("STOPPING=1"));
+}
+
+TEST_F(serve_command, a_manager_that_goes_away_is_missed_once) {
+    std::optional<manager_here> manager{file("notify")};
+    write("[service.a]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n");
+    testkit::process_options how;
+    how.environment = {{"NOTIFY_SOCKET", manager->path()}, {"WATCHDOG_USEC", "2000"}};
+    auto server = serve(how);
+    EXPECT_THAT(manager->wait_for("READY=1"), HasSubstr("READY=1"));
+    ASSERT_TRUE(server.wait_for_out("listening"));
+    manager.reset();
+    ASSERT_TRUE(std::filesystem::remove(file("notify")));
+    for (int i = 1; i <= 3; ++i) {
+        ASSERT_TRUE(reload(server, i));
+        EXPECT_EQ(echoed(at("[::1]:7001"), "hi"), "hi");
+    }
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+    const auto log = server.err();
+    const std::string missed = "the manager cannot be told anything";
+    const auto first = log.find(missed);
+    ASSERT_NE(first, std::string::npos);
+    EXPECT_EQ(log.find(missed, first + 1), std::string::npos) << log;
 }
 
 // As a manager with FileDescriptorStoreMax= passes them on after a crash.
