@@ -85,7 +85,7 @@ sys_result<std::string> find_in(std::string_view name, std::string_view path,
         return why_not_executable(top, candidate);
     };
     // From "/", which is the working directory there.
-    const auto from_top = [](std::string found) {
+    const auto from_top = [](const std::string& found) {
         return found.starts_with('/') ? found : '/' + found;
     };
     if (name.find('/') != std::string_view::npos) {
@@ -95,7 +95,8 @@ sys_result<std::string> find_in(std::string_view name, std::string_view path,
         }
         return from_top(given);
     }
-    return first_that_fits(name, path, why_not).map(from_top);
+    const auto found = first_that_fits(name, path, why_not);
+    return found ? from_top(*found) : found;
 }
 
 exit_report report_of(const siginfo_t& end) noexcept {
