@@ -3,10 +3,12 @@
 #include "signals_blocked.hpp"
 
 #include <boost/asio/execution_context.hpp>
-#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
+#include <vector>
 
 namespace portico::app {
 namespace {
@@ -17,26 +19,37 @@ std::size_t count_of_threads() {
     return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 2, 4);
 }
 
+// Not a thread_pool of Asio, which waits for ever for its first threads when a later one cannot be
+// started.
 class starters final : public boost::asio::execution_context::service {
 public:
     using key_type = starters;
     static inline boost::asio::execution_context::id id;
 
-    explicit starters(boost::asio::execution_context& owner)
-        : service{owner}, threads_{started()} {}
-    [[nodiscard]] boost::asio::any_io_executor executor() { return threads_.executor(); }
+    explicit starters(boost::asio::execution_context& owner) : service{owner} {
+        const signals_blocked inherited;
+        try {
+            while (threads_.size() < count_of_threads()) {
+                threads_.emplace_back([this] { work_.run(); });
+            }
+        } catch (const std::system_error&) {
+            if (threads_.empty()) {
+                throw;
+            } // else those that there are do
+        }
+    }
+    [[nodiscard]] boost::asio::any_io_executor executor() { return work_.get_executor(); }
 
 private:
-    static boost::asio::thread_pool started() {
-        const signals_blocked inherited;
-        return boost::asio::thread_pool{count_of_threads()};
-    }
     void shutdown() override {
-        threads_.stop();
-        threads_.join();
+        work_.stop();
+        threads_.clear(); // waits
     }
 
-    boost::asio::thread_pool threads_;
+    boost::asio::io_context work_;
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> more_to_come_{
+        work_.get_executor()};
+    std::vector<std::jthread> threads_;
 };
 
 } // namespace

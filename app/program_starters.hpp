@@ -7,8 +7,8 @@
 namespace portico::app {
 
 // Of all services on the context; the threads start with the first call, which has to come when
-// the rights have been given up, and end with the context. Throws std::system_error when no thread
-// can be started.
+// the rights have been given up, and end with the context. Throws std::system_error when not even
+// one thread can be started.
 [[nodiscard]] boost::asio::any_io_executor program_starters(boost::asio::io_context& context);
 
 } // namespace portico::app
