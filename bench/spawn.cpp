@@ -145,6 +145,14 @@ service hi
 }
 )";
 
+constexpr auto serve_file = R"([log]
+level = "error"
+
+[service.hi]
+listen = "127.0.0.1:PORT"
+program = ["SAY", "hi"]
+)";
+
 std::vector<contestant> make_contestants() {
     return {
         {"portico listen -q",
@@ -155,6 +163,11 @@ std::vector<contestant> make_contestants() {
          "the same",
          false,
          {PORTICO_COMMAND, "listen", "127.0.0.1:PORT", "--", "SAY", "hi"}},
+        {"portico serve, quiet",
+         "the same",
+         false,
+         {PORTICO_COMMAND, "serve", "FILE"},
+         serve_file},
         {"vfork, and nothing else", "our own", false, {VFORK_SERVER, "PORT", "SAY", "hi"}},
         {"tcpserver",
          version_of("dpkg-query -W -f '${Package} ${Version}\\n' ucspi-tcp-ipv6"),
