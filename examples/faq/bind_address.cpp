@@ -2,7 +2,6 @@
 #include <portico/ip/endpoint.hpp>
 #include <portico/os/socket.hpp>
 
-#include <cstring>
 #include <dirent.h>
 #include <iostream>
 

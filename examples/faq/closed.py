@@ -1,4 +1,4 @@
-"""What a program sees when the other end has closed: II.1, II.13 and II.19."""
+"""What a program sees when the other end has closed (II.1 and II.13)."""
 
 import select
 import socket

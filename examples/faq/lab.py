@@ -5,6 +5,7 @@ and pull any cable. Where they cannot be made it says SKIPPED and why, with exit
 
 import contextlib
 import ctypes
+import errno
 import os
 import select
 import socket
@@ -15,7 +16,7 @@ from collections import namedtuple
 
 CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 3
-FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+FIN, SYN, RST, ACK = 1, 2, 4, 16
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -67,14 +68,13 @@ def called(function, *arguments):
 
 
 def errno_name(failed):
-    return f"{os.strerror(failed.errno)} ({__import__('errno').errorcode[failed.errno]})"
+    return f"{os.strerror(failed.errno)} ({errno.errorcode[failed.errno]})"
 
 
 @contextlib.contextmanager
-def service(*arguments, **more):
+def service(*arguments, lines=1, before=(), **more):
     """`portico listen` with these arguments; yields its lines "listening ..." when it listens."""
-    lines = more.pop("lines", 1)
-    running = subprocess.Popen(["portico", "listen", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    running = subprocess.Popen([*before, "portico", "listen", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                text=True, **more)
     try:
         yield [running.stdout.readline().strip() for _ in range(lines)]

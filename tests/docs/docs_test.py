@@ -219,7 +219,7 @@ class Faq(unittest.TestCase):
     """The guide to the questions of the Unix socket FAQ has them all, and shows all its examples."""
 
     def test_it_answers_every_question(self):
-        asked = [f"{part}.{number}" for part, count in (("II", 20), ("III", 7)) for number in range(1, count + 1)]
+        asked = [f"{part}.{number}" for part, count in (("II", 20), ("III", 7), ("IV", 14)) for number in range(1, count + 1)]
         self.assertEqual(re.findall(r'^<a id="([^"]+)"></a>$', FAQ.read_text(), re.MULTILINE), asked)
         self.assertEqual(re.findall(r"^### (I+V?\.\d+) ", FAQ.read_text(), re.MULTILINE), asked)
 
