@@ -4,12 +4,13 @@
 #include "listening.hpp"
 #include "process_facts.hpp"
 
+#include "portico/testkit/descriptor_limit.hpp"
+
 #include <cstdint>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 namespace portico {
 namespace {
@@ -89,29 +90,9 @@ TEST_F(program_faults, a_line_of_stderr_without_an_end_is_cut_and_takes_no_memor
 
 // ---- many ----
 
-// Raises our soft limit for a while. Whether there are enough.
-class descriptors_here {
-public:
-    explicit descriptors_here(rlim_t count) {
-        ::getrlimit(RLIMIT_NOFILE, &before_);
-        auto more = before_;
-        more.rlim_cur = std::max(more.rlim_cur, std::min(count, more.rlim_max));
-        ::setrlimit(RLIMIT_NOFILE, &more);
-        is_enough_ = more.rlim_cur >= count;
-    }
-    descriptors_here(const descriptors_here&) = delete;
-    descriptors_here& operator=(const descriptors_here&) = delete;
-    ~descriptors_here() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-    [[nodiscard]] bool is_enough() const { return is_enough_; }
-
-private:
-    rlimit before_{};
-    bool is_enough_ = false;
-};
-
 TEST_F(program_faults, five_thousand_at_once_cost_little_and_leave_nothing) {
     constexpr std::size_t count = 5'000;
-    const descriptors_here all{3 * count};
+    const testkit::room_for_descriptors all{3 * count};
     if (!all.is_enough()) {
         GTEST_SKIP() << "not so many descriptors are allowed";
     }

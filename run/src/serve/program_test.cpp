@@ -1,4 +1,5 @@
 #include "portico/run/program.hpp"
+#include "portico/testkit/descriptor_limit.hpp"
 #include "serve/one_thread_test.hpp"
 
 #include <boost/asio/thread_pool.hpp>
@@ -393,29 +394,9 @@ std::size_t open_descriptors() {
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
-// Raises the soft limit for a while.
-class descriptors_for {
-public:
-    explicit descriptors_for(rlim_t count) {
-        ::getrlimit(RLIMIT_NOFILE, &before_);
-        auto more = before_;
-        more.rlim_cur = std::max(more.rlim_cur, std::min(count, more.rlim_max));
-        ::setrlimit(RLIMIT_NOFILE, &more);
-        is_enough_ = more.rlim_cur >= count;
-    }
-    descriptors_for(const descriptors_for&) = delete;
-    descriptors_for& operator=(const descriptors_for&) = delete;
-    ~descriptors_for() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-    [[nodiscard]] bool is_enough() const { return is_enough_; }
-
-private:
-    rlimit before_{};
-    bool is_enough_ = false;
-};
-
 TEST_F(programs, five_thousand_at_once_leave_nothing_behind) {
     constexpr std::size_t count = 5'000;
-    const descriptors_for all{2 * count + 100};
+    const testkit::room_for_descriptors all{2 * count + 100};
     if (!all.is_enough()) {
         GTEST_SKIP() << "not so many descriptors are allowed";
     }
