@@ -167,12 +167,29 @@ def commands(block):
     return found
 
 
+def without_indentation(text):
+    return re.sub(r"^ +", "", text, flags=re.MULTILINE)
+
+
 def comparable(text, marked):
     """What has to be equal: all of it or, where the page says so, all but times and the ports that the kernel chooses."""
     if marked == RUN_VARYING:
         text = re.sub(r"\b\d+(\.\d+)? ms\b", "N ms", text)
         text = re.sub(r":\d{5}\b", ":PORT", text)
     return text.rstrip("\n")
+
+
+class Code(unittest.TestCase):
+    """```cpp blocks of the guide are parts of the examples, which are compiled and run."""
+
+    def test_code_of_the_guide_is_in_an_example(self):
+        examples = [without_indentation(each.read_text()) for each in sorted((ROOT / "examples").rglob("*.cpp"))]
+        seen = 0
+        for page in sorted((ROOT / "docs" / "guide").iterdir()):
+            for block in re.findall(r"^```cpp\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+                seen += 1
+                self.assertTrue(any(without_indentation(block) in each for each in examples), f"{relative(page)}: {block}")
+        self.assertGreater(seen, 0)
 
 
 class Sessions(unittest.TestCase):
