@@ -30,7 +30,7 @@ struct reading {
 // [types]
 
 // [receive]
-constexpr std::size_t most = 4096; // bytes that the other end can make us keep
+constexpr std::size_t most = 4096; // with so many bytes kept, no more are received
 
 // The next reading of a stream; `kept` has what was received and not read yet.
 xdr::codec_result<reading> receive(int socket, std::vector<std::byte>& kept) {
