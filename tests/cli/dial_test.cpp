@@ -3,6 +3,7 @@
 #include "portico/os/socket.hpp"
 #include "portico/testkit/process.hpp"
 
+#include "nginx_directories.hpp"
 #include "private_network_test.hpp"
 
 #include <array>
@@ -267,13 +268,12 @@ TEST_F(dial, netcat_takes_what_it_sends) {
 TEST_F(dial, nginx_answers_over_both_families) {
     NEEDS("nginx");
     std::ofstream{file("index.html")} << "a page\n";
-    std::ofstream{file("nginx.conf")}
-        << "daemon off; master_process off; user root; pid " << file("pid")
-        << "; error_log stderr notice;\nevents {}\n"
-        << "http { access_log off; client_body_temp_path " << file("t1") << "; proxy_temp_path "
-        << file("t2") << "; fastcgi_temp_path " << file("t3") << "; uwsgi_temp_path " << file("t4")
-        << "; scgi_temp_path " << file("t5") << ";\n"
-        << "server { listen 127.0.0.1:7080; listen [::1]:7080; root " << file("") << "; } }\n";
+    std::ofstream{file("nginx.conf")} << "daemon off; master_process off; user root; pid "
+                                      << file("pid") << "; error_log stderr notice;\nevents {}\n"
+                                      << "http { access_log off;\n"
+                                      << nginx_directories(file(""))
+                                      << "server { listen 127.0.0.1:7080; listen [::1]:7080; root "
+                                      << file("") << "; } }\n";
     process server{{*testkit::find_program("nginx"), "-e", "stderr", "-c", file("nginx.conf")}};
     // The last word before it serves; its sockets listen by then.
     ASSERT_TRUE(server.wait_for_err("start worker process|OS: Linux")) << server.err();

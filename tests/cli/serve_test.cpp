@@ -1,6 +1,7 @@
 // `portico serve`: many services from one file, and reloads that nobody notices.
 
 #include "listening.hpp"
+#include "nginx_directories.hpp"
 
 #include "portico/os/clock.hpp"
 
@@ -699,7 +700,7 @@ TEST_F(handover_command, sockets_of_a_program_that_knows_nothing_of_it_are_taken
     NEEDS("nginx");
     write(file("nginx.conf"),
           "daemon off; master_process off; error_log stderr notice; user root; pid " + file("pid") +
-              ";\nevents {}\nhttp { access_log off;\n" +
+              ";\nevents {}\nhttp { access_log off;\n" + nginx_directories(file("")) +
               "server { listen 7001; listen [::]:7001; return 204; }\n" +
               "server { listen [::]:7002 ipv6only=off; return 204; } }\n");
     process nginx{{"nginx", "-p", file(""), "-c", file("nginx.conf")}};
