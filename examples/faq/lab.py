@@ -29,9 +29,10 @@ def private():
     """Runs this program again in a user, network and mount namespace of its own."""
     if os.environ.get("PORTICO_LAB") != "1":
         new = ["unshare", "--map-root-user", "--net", "--mount"]
-        made = subprocess.run([*new, "ip", "link", "set", "lo", "up"], capture_output=True, text=True, check=False)
-        if made.returncode != 0:
-            skip(f"no private network namespace: {made.stderr.strip()}")
+        try:
+            run([*new, "ip", "link", "set", "lo", "up"])
+        except (subprocess.CalledProcessError, FileNotFoundError) as failed:
+            skip(f"no private network namespace: {getattr(failed, 'stderr', failed)}".strip())
         os.environ["PORTICO_LAB"] = "1"
         sys.stdout.flush()
         os.execvp("unshare", [*new, sys.executable, *sys.argv])
