@@ -23,6 +23,7 @@ examples:
   portico serve /etc/portico/portico.toml        many services, as a file says
   portico dial --trace www.example.org 80        connect, and see the race
   portico plan :7020 @eth0:53                    what listen would open, and why
+  portico why :8080                              who is in the way, what to do
   portico addrs --watch                          addresses, as they come and go
 
 portico VERB --help tells a verb's options, portico --help-all those of all.

@@ -36,6 +36,7 @@ int run(std::vector<std::string> arguments) {
     portico::app::add_listen(command, call);
     portico::app::add_plan(command, call);
     portico::app::add_serve(command, call);
+    portico::app::add_why(command, call);
     command.require_subcommand(1);
 
     std::reverse(arguments.begin(), arguments.end()); // CLI11 takes them from the back

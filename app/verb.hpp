@@ -20,5 +20,6 @@ void add_dial(CLI::App& command, invocation& call);
 void add_listen(CLI::App& command, invocation& call);
 void add_plan(CLI::App& command, invocation& call);
 void add_serve(CLI::App& command, invocation& call);
+void add_why(CLI::App& command, invocation& call);
 
 } // namespace portico::app

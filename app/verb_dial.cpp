@@ -9,11 +9,13 @@
 #include "portico/ip/endpoint.hpp"
 #include "portico/race/race.hpp"
 #include "portico/race/timeline.hpp"
+#include "portico/run/diagnose.hpp"
 #include "portico/run/dial.hpp"
 #include "portico/run/pump.hpp"
 
 #include <boost/asio/io_context.hpp>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <unistd.h>
@@ -137,6 +139,17 @@ run::dial_outcome dial(run::dial_request request) {
     return outcome;
 }
 
+// What this host knows of the first attempt that failed; of a proxy's it knows nothing.
+std::string cause_of(const run::dial_outcome& outcome, const dial_options& asked) {
+    const auto& all = outcome.story.attempts;
+    const auto failed =
+        std::find_if(all.begin(), all.end(), [](const auto& each) { return each.why; });
+    if (!asked.via.empty() || failed == all.end()) {
+        return {};
+    }
+    return run::cause_of(*failed->why, asked.udp ? ip::transport::udp : ip::transport::tcp);
+}
+
 void show(const dial_options& asked, const run::dial_outcome& outcome, const std::string& title) {
     // A UNIX socket is connected at once or not at all.
     const bool has_race = !outcome.story.resolutions.empty() || !outcome.story.attempts.empty();
@@ -152,6 +165,9 @@ void show(const dial_options& asked, const run::dial_outcome& outcome, const std
     }
     if (outcome.why && !asked.quiet) {
         std::cerr << "portico: dial: " << outcome.text << '\n';
+        if (const auto cause = cause_of(outcome, asked); !cause.empty()) {
+            std::cerr << "    " << cause << '\n';
+        }
     }
 }
 

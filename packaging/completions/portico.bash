@@ -54,7 +54,7 @@ _portico() {
         addrs) mapfile -t COMPREPLY < <(compgen -W "$(_portico_interfaces)" -- "$current") ;;
         serve) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
         dial) mapfile -t COMPREPLY < <(compgen -A hostname -- "$current") ;;
-        listen | plan)
+        listen | plan | why)
             mapfile -t COMPREPLY < <(compgen -W \
                 "localhost: unix:/ $(_portico_interfaces | sed 's/.*/@&:/')" -- "$current")
             compopt -o nospace 2>/dev/null

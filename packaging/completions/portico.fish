@@ -66,7 +66,7 @@ complete --command portico --condition 'not __portico_in_program; and __portico_
 complete --command portico --condition 'not __portico_in_program; and __portico_verb_is serve' --force-files
 complete --command portico --condition 'not __portico_in_program; and __portico_verb_is dial' \
     --arguments '(__fish_print_hostnames)'
-complete --command portico --condition 'not __portico_in_program; and __portico_verb_is listen plan' \
+complete --command portico --condition 'not __portico_in_program; and __portico_verb_is listen plan why' \
     --arguments 'localhost: unix:/ (__portico_interfaces | string replace --regex "(.*)" "@\$1:")'
 complete --command portico --condition __portico_in_program --force-files \
     --arguments '(__fish_complete_command)'

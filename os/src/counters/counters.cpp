@@ -73,13 +73,20 @@ tcp_counters difference(const tcp_counters& before, const tcp_counters& after) n
     return {grown(before.listen_overflows, after.listen_overflows),
             grown(before.listen_drops, after.listen_drops),
             grown(before.request_drops, after.request_drops),
-            grown(before.resets_sent, after.resets_sent)};
+            grown(before.resets_sent, after.resets_sent),
+            grown(before.cookies_sent, after.cookies_sent),
+            grown(before.request_cookies, after.request_cookies),
+            grown(before.reverse_path, after.reverse_path)};
 }
 
 tcp_counters parse_tcp_counters(std::string_view netstat, std::string_view snmp) noexcept {
     return {counter(netstat, "TcpExt:", "ListenOverflows"),
             counter(netstat, "TcpExt:", "ListenDrops"),
-            counter(netstat, "TcpExt:", "TCPReqQFullDrop"), counter(snmp, "Tcp:", "OutRsts")};
+            counter(netstat, "TcpExt:", "TCPReqQFullDrop"),
+            counter(snmp, "Tcp:", "OutRsts"),
+            counter(netstat, "TcpExt:", "SyncookiesSent"),
+            counter(netstat, "TcpExt:", "TCPReqQFullDoCookies"),
+            counter(netstat, "TcpExt:", "IPReversePathFilter")};
 }
 
 sys_result<tcp_counters> read_tcp_counters() {

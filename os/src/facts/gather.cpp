@@ -144,4 +144,12 @@ ip::service_table read_services(const fact_sources& from) {
     return text ? ip::service_table::from_text(*text) : ip::service_table{};
 }
 
+sys_result<std::string> read_sysctl(const std::string& name) {
+    auto text = read_text("/proc/sys/" + name);
+    if (text && text->ends_with('\n')) {
+        text->pop_back();
+    }
+    return text;
+}
+
 } // namespace portico::os

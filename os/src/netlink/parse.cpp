@@ -3,9 +3,10 @@
 
 #include "portico/os/netlink.hpp"
 
+#include "netlink/messages.hpp"
+
 #include <algorithm>
 #include <arpa/inet.h>
-#include <cstring>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
@@ -14,51 +15,6 @@
 
 namespace portico::os {
 namespace {
-
-using bytes_view = std::span<const std::byte>;
-
-constexpr std::size_t aligned(std::size_t size) noexcept {
-    return (size + NLMSG_ALIGNTO - 1) & ~std::size_t{NLMSG_ALIGNTO - 1};
-}
-static_assert(NLMSG_ALIGNTO == RTA_ALIGNTO);
-
-// The first bytes as a value; nullopt when there are too few.
-template <class T>
-std::optional<T> leading(bytes_view bytes) noexcept {
-    T value{};
-    if (bytes.size() < sizeof value) {
-        return std::nullopt;
-    }
-    std::memcpy(&value, bytes.data(), sizeof value);
-    return value;
-}
-
-bytes_view after(bytes_view bytes, std::size_t size) noexcept {
-    return bytes.subspan(std::min(bytes.size(), aligned(size)));
-}
-
-// Calls `see(type, payload)` for each attribute. False when a length points out of the bytes.
-template <class See>
-bool each_attribute(bytes_view bytes, See see) {
-    while (bytes.size() >= sizeof(rtattr)) {
-        const auto header = *leading<rtattr>(bytes);
-        if (header.rta_len < sizeof header || header.rta_len > bytes.size()) {
-            return false;
-        }
-        const auto whole = bytes.first(header.rta_len);
-        see(header.rta_type & NLA_TYPE_MASK, whole.subspan(aligned(sizeof header)));
-        bytes = after(bytes, header.rta_len);
-    }
-    return true;
-}
-
-std::string text_of(bytes_view bytes) {
-    const auto end = std::find(bytes.begin(), bytes.end(), std::byte{0});
-    std::string text;
-    std::transform(bytes.begin(), end, std::back_inserter(text),
-                   [](std::byte each) { return static_cast<char>(each); });
-    return text;
-}
 
 std::optional<ip::address> address_of(bytes_view bytes, std::uint8_t family, std::uint32_t link) {
     if (family == AF_INET) {
@@ -89,7 +45,7 @@ std::string kind_of(bytes_view link_info) {
     std::string kind;
     static_cast<void>(each_attribute(link_info, [&](int type, bytes_view payload) {
         if (type == IFLA_INFO_KIND) {
-            kind = text_of(payload);
+            kind = netlink_text(payload);
         }
     }));
     return kind;
@@ -113,7 +69,7 @@ bool read_link(bytes_view body, bool removed, std::vector<change>& into) {
     bool partial = false;
     const bool whole = each_attribute(after(body, sizeof *head), [&](int type, bytes_view payload) {
         if (type == IFLA_IFNAME) {
-            read.name = text_of(payload);
+            read.name = netlink_text(payload);
         } else if (type == IFLA_ADDRESS) {
             read.mac = mac_of(payload);
         } else if (type == IFLA_MTU) {
@@ -194,7 +150,7 @@ bool read_address(bytes_view body, bool removed, std::vector<change>& into) {
         } else if (type == IFA_BROADCAST) {
             read.broadcast = as_address();
         } else if (type == IFA_LABEL) {
-            read.label = text_of(payload);
+            read.label = netlink_text(payload);
         } else if (type == IFA_FLAGS) {
             flags = leading<std::uint32_t>(payload).value_or(flags);
         } else if (type == IFA_CACHEINFO) {
@@ -230,13 +186,6 @@ bool read_message(const nlmsghdr& header, bytes_view body, netlink_reply& into) 
     case RTM_NEWADDR:
     case RTM_DELADDR:
         return read_address(body, header.nlmsg_type == RTM_DELADDR, into.changes);
-    case NLMSG_DONE:
-        into.done = true;
-        into.error = -std::clamp(leading<int>(body).value_or(0), -4095, 0);
-        return true;
-    case NLMSG_ERROR:
-        into.error = -std::clamp(leading<int>(body).value_or(-EPROTO), -4095, 0);
-        return body.size() >= sizeof(int);
     default:
         return true;
     }
@@ -262,22 +211,13 @@ std::string_view to_text(address_scope which) noexcept {
 
 netlink_reply parse_netlink(std::span<const std::byte> bytes, std::uint32_t sequence) {
     netlink_reply reply;
-    while (!bytes.empty() && !reply.done && reply.error == 0) {
-        const auto header = leading<nlmsghdr>(bytes);
-        if (!header || header->nlmsg_len < sizeof *header || header->nlmsg_len > bytes.size()) {
-            reply.malformed = true;
-            break;
-        }
-        if (sequence == 0 || header->nlmsg_seq == sequence) {
-            reply.interrupted |= (header->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-            const auto body = bytes.first(header->nlmsg_len).subspan(aligned(sizeof *header));
-            if (!read_message(*header, body, reply)) {
-                reply.malformed = true;
-                break;
-            }
-        }
-        bytes = after(bytes, header->nlmsg_len);
-    }
+    const auto state = each_message(bytes, sequence, [&](const nlmsghdr& header, bytes_view body) {
+        return read_message(header, body, reply);
+    });
+    reply.done = state.done;
+    reply.interrupted = state.interrupted;
+    reply.malformed = state.malformed;
+    reply.error = state.error;
     return reply;
 }
 

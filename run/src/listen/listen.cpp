@@ -2,6 +2,7 @@
 
 #include "portico/run/listen.hpp"
 #include "listen/open.hpp"
+#include "portico/run/diagnose.hpp"
 #include "portico/run/listen_facts.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -12,6 +13,20 @@
 
 namespace portico::run {
 namespace {
+
+// What is in the way of the first attempts, behind each: looking takes a while.
+void explain(listen_report& report) {
+    int most = 4;
+    for (auto& each : report.attempts) {
+        if (!each.why || most-- == 0) {
+            continue;
+        }
+        if (auto cause = cause_of(*each.why, report.made.sockets[each.planned].over);
+            !cause.empty()) {
+            each.remarks.push_back(std::move(cause));
+        }
+    }
+}
 
 // The exit code follows from this: when every failure is the caller's, trying again is no use. A
 // name without an answer or an interface without an address may have one later.
@@ -47,6 +62,7 @@ listen_outcome listen_now(const asio::any_io_executor& executor,
         opened.sockets[each].file.reset(); // it is not ours to remove
     }
     listener{executor, std::move(opened.sockets)}.close(); // also removes the files that were made
+    explain(report);
     return outcome;
 }
 

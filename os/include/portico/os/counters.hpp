@@ -16,8 +16,11 @@ struct tcp_counters {
     std::optional<std::uint64_t> listen_overflows; // an accept queue was full (ListenOverflows)
     std::optional<std::uint64_t>
         listen_drops; // requests dropped, full queues included (ListenDrops)
-    std::optional<std::uint64_t> request_drops; // SYN dropped, too many half-way (TCPReqQFullDrop)
-    std::optional<std::uint64_t> resets_sent;   // OutRsts
+    std::optional<std::uint64_t> request_drops;  // SYN dropped, too many half-way (TCPReqQFullDrop)
+    std::optional<std::uint64_t> resets_sent;    // OutRsts
+    std::optional<std::uint64_t> cookies_sent{}; // instead of keeping a request (SyncookiesSent)
+    std::optional<std::uint64_t> request_cookies{}; // for too many half-way (TCPReqQFullDoCookies)
+    std::optional<std::uint64_t> reverse_path{};    // dropped by rp_filter (IPReversePathFilter)
     friend bool operator==(const tcp_counters&, const tcp_counters&) = default;
 };
 

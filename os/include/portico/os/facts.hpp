@@ -2,6 +2,7 @@
 #pragma once
 
 #include "portico/os/inherit.hpp"
+#include "portico/os/socket.hpp"
 #include "portico/plan/plan.hpp"
 
 #include <string>
@@ -32,5 +33,9 @@ gather_facts(const listen_environment& inherited, const fact_sources& from = {})
 
 // The service names of this host alone: /etc/services over the built-in table, or only that.
 [[nodiscard]] ip::service_table read_services(const fact_sources& from = {});
+
+// A parameter of the kernel, "net/ipv4/ip_local_port_range", without the end of its line. Those of
+// net are of this thread's network namespace.
+[[nodiscard]] sys_result<std::string> read_sysctl(const std::string& name);
 
 } // namespace portico::os

@@ -1,0 +1,40 @@
+// Rules that give packets another destination.
+#pragma once
+
+#include "portico/ip/endpoint.hpp"
+#include "portico/ip/service.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace portico::diagnose {
+
+// One rule of a nat chain of nftables, as far as it can be read.
+struct nat_rule {
+    enum class hook : std::uint8_t {
+        prerouting, // packets that come in
+        output,     // packets of this host
+    };
+    hook where = hook::prerouting;
+    std::optional<ip::family> family{}; // unset: both
+    std::string table;                  // "ip nat"
+    std::string chain;
+    std::uint64_t handle = 0;
+    // What it matches; unset: anything.
+    std::optional<ip::transport> over{};
+    std::optional<std::uint16_t> first_port{};
+    std::optional<std::uint16_t> last_port{};
+    std::optional<ip::address> to{}; // the destination as the packet has it
+    unsigned to_length = 0;          // of its prefix
+    std::string interface;           // that it comes in by; empty: any
+    bool partly_read = false;        // it has further conditions that are not known here
+    // Where packets go then. Unset port: the same; unset address: this host (redirect).
+    std::optional<ip::address> new_address{};
+    std::optional<std::uint16_t> new_port{};
+};
+
+// Whether it takes packets of this transport to this place away to another one.
+[[nodiscard]] bool takes_away(const nat_rule& rule, ip::transport over, const ip::endpoint& at);
+
+} // namespace portico::diagnose

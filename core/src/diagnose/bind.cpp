@@ -1,0 +1,333 @@
+// Why bind(2) fails: the address first, then the port, then who has it.
+
+#include "examiner.hpp"
+
+#include "portico/ip/canonical.hpp"
+
+#include <algorithm>
+
+namespace portico::diagnose {
+namespace {
+
+bool asks_for(const question& asked, const ip::endpoint& at) {
+    return std::any_of(asked.places.begin(), asked.places.end(),
+                       [&](const auto& each) { return each == ip::any_endpoint{at}; });
+}
+
+bool is_connection(const socket& which) noexcept {
+    switch (which.state) {
+    case socket_state::connecting:
+    case socket_state::half_open:
+    case socket_state::established:
+    case socket_state::closing:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// A program's outgoing connections get their ports from the range; those that clients made to a
+// server here have its port on this side, and one of the range on theirs.
+struct origin {
+    bool outgoing = false;
+    sureness sure = sureness::certain;
+};
+origin origin_of(const socket& which, const facts& known) {
+    const auto place = place_of(which);
+    if (!place || !known.ephemeral.contains(place->port)) {
+        return {which.state == socket_state::connecting, sureness::certain};
+    }
+    const auto* peer = std::get_if<ip::endpoint>(&which.peer);
+    const bool both = peer != nullptr && known.ephemeral.contains(peer->port);
+    const bool unsure = both && which.state != socket_state::connecting;
+    return {true, unsure ? sureness::likely : sureness::certain};
+}
+
+class bind_examiner {
+public:
+    bind_examiner(examiner& into, const ip::endpoint& at)
+        : into_{into}, known_{into.known()}, at_{at}, text_{ip::to_text(at)} {}
+
+    void family() {
+        const bool missing = at_.address.is_v6() ? !known_.host.has_v6 : !known_.host.has_v4;
+        const bool disabled = at_.address.is_v6() && known_.host.v6_disabled;
+        if (!missing && !disabled) {
+            into_.exclude(cause::family_missing, "this host has the family of " + text_);
+            return;
+        }
+        finding made{cause::family_missing,
+                     sureness::certain,
+                     text_ + " cannot be bound: this host has no " +
+                         (at_.address.is_v6() ? "IPv6" : "IPv4"),
+                     {},
+                     {}};
+        if (disabled) {
+            made.evidence.emplace_back("net.ipv6.conf.all.disable_ipv6 is 1");
+            made.fixes.emplace_back("sysctl -w net.ipv6.conf.all.disable_ipv6=0");
+        }
+        into_.find(std::move(made));
+    }
+
+    void privilege() {
+        const auto first = known_.host.first_unprivileged_port;
+        if (at_.port == 0 || at_.port >= first || known_.host.privileged) {
+            into_.exclude(cause::privileged_port,
+                          at_.port >= first
+                              ? "port " + std::to_string(at_.port) + " is not below " +
+                                    std::to_string(first) + " (ip_unprivileged_port_start)"
+                              : "this user may bind ports below " + std::to_string(first));
+            return;
+        }
+        const auto port = std::to_string(at_.port);
+        into_.find({cause::privileged_port,
+                    sureness::certain,
+                    "port " + port + " is below " + std::to_string(first) + ", and user " +
+                        std::to_string(known_.uid) + " may not bind such ports",
+                    {"net.ipv4.ip_unprivileged_port_start is " + std::to_string(first),
+                     "CAP_NET_BIND_SERVICE is not effective in this process"},
+                    {"setcap cap_net_bind_service=+ep /path/of/the/program",
+                     "sysctl -w net.ipv4.ip_unprivileged_port_start=" + port,
+                     "or let its manager open the port (systemd.socket(5))"}});
+    }
+
+    void sockets() {
+        bool servers = false;
+        for (const auto& each : known_.sockets) {
+            if (each.over != into_.asked().over || !overlaps(each, at_)) {
+                continue;
+            }
+            const bool serves_here =
+                each.state == socket_state::listening ||
+                (each.state == socket_state::bound && each.over == ip::transport::udp);
+            servers |= serves_here;
+            if (serves_here) {
+                server(each);
+            } else if (each.state == socket_state::bound) {
+                only_bound(each);
+            }
+        }
+        if (!servers) {
+            connections();
+            into_.exclude(cause::in_use, "nobody listens at " + text_);
+        }
+        ended();
+        dual_binder();
+    }
+
+private:
+    void server(const socket& which) {
+        if (into_.asked().reuse_port) {
+            shared_server(which);
+            return;
+        }
+        const auto have = *place_of(which);
+        const bool other_family = have.address.is_v6() && at_.address.is_v4();
+        // Whoever asks for both wildcards meets this socket at its own address.
+        if (other_family && asks_for(into_.asked(), {have.address, have.port})) {
+            return;
+        }
+        finding made;
+        if (other_family) {
+            made.what = cause::v6_wildcard_takes_v4;
+            made.sure = which.v6only ? sureness::certain : sureness::likely;
+            made.sentence = who_has(which, known_) + " has " + ip::to_text(which.local) +
+                            " without IPV6_V6ONLY, which takes the IPv4 port " + text_ + " as well";
+            made.fixes.emplace_back("let that program set IPV6_V6ONLY, or listen at " + text_ +
+                                    " itself (nginx: listen [::]:" + std::to_string(at_.port) +
+                                    " ipv6only=on)");
+        } else {
+            made.what = cause::in_use;
+            made.sentence =
+                who_has(which, known_) +
+                (which.over == ip::transport::tcp ? " listens at " : " has bound ") +
+                ip::to_text(which.local) +
+                (which.v6only == false && have.takes_v4 ? ", and at the IPv4 port, too" : "");
+        }
+        add_evidence(made.evidence, which, known_);
+        add_way_to_end(made.fixes, which, known_);
+        into_.find(std::move(made));
+    }
+
+    // The one that binds sets SO_REUSEPORT, which needs it of both, and one user.
+    void shared_server(const socket& which) {
+        const bool same_user = which.uid == known_.uid;
+        finding made;
+        made.sure = which.reuse_port ? sureness::certain : sureness::likely;
+        if (which.reuse_port.value_or(same_user) && same_user) {
+            if (which.reuse_port) {
+                into_.exclude(cause::in_use, who_has(which, known_) + " shares " + text_ +
+                                                 ": SO_REUSEPORT is set on both, of one user");
+                return;
+            }
+            made.sure = sureness::possible;
+            made.what = cause::reuse_port_missing;
+            made.sentence = who_has(which, known_) + " has " + ip::to_text(which.local) +
+                            ", and must have set SO_REUSEPORT, too; whether it has is not known";
+        } else if (which.reuse_port.value_or(!same_user)) {
+            made.what = cause::reuse_port_other_user;
+            made.sentence =
+                "SO_REUSEPORT shares a port among sockets of one user: " + who_has(which, known_) +
+                " at " + ip::to_text(which.local) + " is of user " + std::to_string(which.uid) +
+                ", and this is user " + std::to_string(known_.uid);
+            made.fixes.push_back("run both as user " + std::to_string(which.uid));
+        } else {
+            made.what = cause::reuse_port_missing;
+            made.sentence = who_has(which, known_) + " has " + ip::to_text(which.local) +
+                            " without SO_REUSEPORT, so nobody can share it";
+            made.fixes.emplace_back("let that program set SO_REUSEPORT before it binds, and "
+                                    "start it again");
+        }
+        add_evidence(made.evidence, which, known_);
+        add_way_to_end(made.fixes, which, known_);
+        into_.find(std::move(made));
+    }
+
+    void only_bound(const socket& which) {
+        finding made{cause::bound_not_listening,
+                     which.reuse_address == false ? sureness::certain : sureness::likely,
+                     who_has(which, known_) + " has bound " + ip::to_text(which.local) +
+                         " and does not listen there",
+                     {},
+                     {}};
+        add_evidence(made.evidence, which, known_);
+        if (which.reuse_address != false) {
+            made.evidence.emplace_back(
+                "if both programs set SO_REUSEADDR, both can bind it until one listens");
+        }
+        add_way_to_end(made.fixes, which, known_);
+        into_.find(std::move(made));
+    }
+
+    // Without a listener: connections of an earlier one, or of a client.
+    void connections() {
+        std::vector<const socket*> left;
+        for (const auto& each : known_.sockets) {
+            if (each.over != into_.asked().over || !is_connection(each) || !overlaps(each, at_)) {
+                continue;
+            }
+            const auto from = origin_of(each, known_);
+            if (from.outgoing) {
+                outgoing(each, from.sure);
+            } else {
+                left.push_back(&each);
+            }
+        }
+        if (!left.empty()) {
+            leftover(left);
+        }
+    }
+
+    void outgoing(const socket& which, sureness sure) {
+        const auto port = std::to_string(at_.port);
+        finding made{cause::ephemeral_source_port,
+                     sure,
+                     "port " + port + " is the source port of a connection that " +
+                         who_has(which, known_) + " made to " + ip::to_text(which.peer),
+                     {},
+                     {}};
+        add_evidence(made.evidence, which, known_);
+        made.evidence.push_back("net.ipv4.ip_local_port_range is " +
+                                std::to_string(known_.ephemeral.first) + " to " +
+                                std::to_string(known_.ephemeral.last));
+        made.fixes.push_back("sysctl -w net.ipv4.ip_local_reserved_ports=" + port +
+                             "   (keeps clients off it from now on)");
+        made.fixes.emplace_back("or listen at a port outside the range");
+        into_.find(std::move(made));
+    }
+
+    void leftover(const std::vector<const socket*>& all) {
+        const auto& first = *all.front();
+        finding made{cause::connections_left,
+                     sureness::likely,
+                     counted(all.size(), "connection") + " of a server at " + text_ +
+                         " that does not listen any more " + (all.size() == 1 ? "keeps" : "keep") +
+                         " the port from programs that do not set SO_REUSEADDR",
+                     {},
+                     {"let the program set SO_REUSEADDR before it binds, as servers do"}};
+        constexpr std::size_t shown = 3;
+        for (std::size_t i = 0; i < std::min(all.size(), shown); ++i) {
+            add_evidence(made.evidence, *all[i], known_);
+        }
+        if (all.size() > shown) {
+            made.evidence.push_back("and " + std::to_string(all.size() - shown) + " more");
+        }
+        if (first.inode != 0) {
+            add_way_to_end(made.fixes, first, known_);
+        }
+        into_.find(std::move(made));
+    }
+
+    void ended() {
+        std::size_t count = 0;
+        std::chrono::milliseconds longest{0};
+        for (const auto& each : known_.sockets) {
+            if (each.state == socket_state::time_wait && overlaps(each, at_)) {
+                ++count;
+                longest = std::max(longest, each.left.value_or(longest));
+            }
+        }
+        if (count == 0) {
+            into_.exclude(cause::time_wait, "no connection is in TIME-WAIT at " + text_);
+            return;
+        }
+        into_.find({cause::time_wait,
+                    sureness::likely,
+                    counted(count, "connection") + " in TIME-WAIT " +
+                        (count == 1 ? "keeps " : "keep ") + text_ +
+                        " from programs that do not set SO_REUSEADDR",
+                    {"the last of them is gone in " + time_text(longest),
+                     "they stay on the side that closed first"},
+                    {"let the program set SO_REUSEADDR before it binds, as servers do",
+                     "or wait " + time_text(longest)}});
+    }
+
+    // Who binds [::] without IPV6_V6ONLY wants the IPv4 port as well.
+    void dual_binder() {
+        const ip::endpoint v4{ip::address::any(ip::family::v4), at_.port};
+        if (!at_.address.is_v6() || !at_.address.is_unspecified() || asks_for(into_.asked(), v4) ||
+            known_.bindv6only) {
+            return;
+        }
+        for (const auto& each : known_.sockets) {
+            const auto have = place_of(each);
+            if (each.over != into_.asked().over || each.v6 || !have ||
+                (each.state != socket_state::listening && each.state != socket_state::bound)) {
+                continue;
+            }
+            finding made{cause::in_use,
+                         sureness::possible,
+                         "a program that binds " + text_ +
+                             " without IPV6_V6ONLY wants the IPv4 port, too, which " +
+                             who_has(each, known_) + " has at " + ip::to_text(each.local),
+                         {},
+                         {"let the program set IPV6_V6ONLY"}};
+            add_evidence(made.evidence, each, known_);
+            into_.find(std::move(made));
+        }
+    }
+
+    examiner& into_;
+    const facts& known_;
+    ip::endpoint at_;
+    std::string text_;
+};
+
+} // namespace
+
+void examine_bind(examiner& into) {
+    for (const auto& each : into.asked().places) {
+        const auto* at = std::get_if<ip::endpoint>(&each);
+        if (at == nullptr) {
+            continue;
+        }
+        bind_examiner work{into, *at};
+        work.family();
+        if (!into.asked().freebind) {
+            examine_address(into, *at);
+        }
+        work.privilege();
+        work.sockets();
+    }
+}
+
+} // namespace portico::diagnose

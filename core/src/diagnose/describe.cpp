@@ -1,0 +1,167 @@
+#include "describe.hpp"
+
+#include "portico/ip/canonical.hpp"
+
+#include <algorithm>
+
+namespace portico::diagnose {
+namespace {
+
+bool same_but_zone(const ip::address& a, const ip::address& b) {
+    const bool any_zone = a.zone().empty() || b.zone().empty();
+    return any_zone ? a.with_zone({}) == b.with_zone({}) : a == b;
+}
+
+std::string flag_text(std::string_view name, std::optional<bool> set) {
+    return std::string{name} + (set ? *set ? " set" : " not set" : " not known");
+}
+
+std::string part_of(const process& who) {
+    std::string text = "pid " + std::to_string(who.pid);
+    text += who.container.empty() ? "" : ", " + who.container;
+    text += who.container.empty() && !who.unit.empty() ? ", " + who.unit : "";
+    return text;
+}
+
+// A scope is a login or a container, which is not what is to be stopped.
+bool is_service(const std::string& unit) {
+    return unit.ends_with(".service") && !unit.starts_with("user@");
+}
+
+} // namespace
+
+std::optional<socket_place> place_of(const socket& which) {
+    const auto* at = std::get_if<ip::endpoint>(&which.local);
+    if (at == nullptr) {
+        return std::nullopt;
+    }
+    const auto plain = at->address.is_v4_mapped() ? ip::canonical(at->address) : at->address;
+    const bool takes_v4 = which.v6 && at->address.is_unspecified() && !which.v6only.value_or(false);
+    return socket_place{plain, at->port, takes_v4};
+}
+
+bool serves(const socket& which, const ip::endpoint& at) {
+    const auto have = place_of(which);
+    if (!have || have->port != at.port) {
+        return false;
+    }
+    if (have->address.is_unspecified()) {
+        return have->address.family() == at.address.family() ||
+               (have->takes_v4 && at.address.is_v4());
+    }
+    return same_but_zone(have->address, at.address);
+}
+
+bool overlaps(const socket& which, const ip::endpoint& at) {
+    const auto have = place_of(which);
+    if (!have || have->port != at.port) {
+        return false;
+    }
+    if (at.address.is_unspecified() && have->address.family() == at.address.family()) {
+        return true;
+    }
+    return serves(which, at);
+}
+
+std::string_view to_text(socket_state which) noexcept {
+    switch (which) {
+    case socket_state::listening:
+        return "listening";
+    case socket_state::bound:
+        return "bound";
+    case socket_state::connecting:
+        return "connecting";
+    case socket_state::half_open:
+        return "half-open";
+    case socket_state::established:
+        return "connected";
+    case socket_state::closing:
+        return "closing";
+    case socket_state::time_wait:
+        break;
+    }
+    return "TIME-WAIT";
+}
+
+std::string counted(std::size_t count, std::string_view what) {
+    return std::to_string(count) + " " + std::string{what} + (count == 1 ? "" : "s");
+}
+
+std::string time_text(std::chrono::milliseconds length) {
+    const auto count = length.count();
+    if (count < 1000) {
+        return std::to_string(count) + " ms";
+    }
+    return std::to_string(count / 1000) + "." + std::to_string(count % 1000 / 100) + " s";
+}
+
+std::string who_has(const socket& which, const facts& known) {
+    if (!which.holders.empty()) {
+        const auto& first = known.processes[which.holders.front()];
+        return (first.name.empty() ? "a process" : first.name) + " (" + part_of(first) + ")";
+    }
+    if (which.inode == 0) {
+        return "the kernel (no process has it open)";
+    }
+    return "a process of user " + std::to_string(which.uid) + " that cannot be seen from here";
+}
+
+std::string line_of(const socket& which) {
+    const bool is_ip = std::holds_alternative<ip::endpoint>(which.local);
+    std::string text = is_ip ? std::string{ip::to_text(which.over)} + " " : std::string{};
+    text += ip::to_text(which.local);
+    if (!std::holds_alternative<std::monostate>(which.peer)) {
+        text += " to " + ip::to_text(which.peer);
+    }
+    text += ": " + std::string{to_text(which.state)} + ", user " + std::to_string(which.uid);
+    if (which.state == socket_state::listening) {
+        text += ", queue " + std::to_string(which.waiting) + " of " + std::to_string(which.most);
+    }
+    if (which.left) {
+        text += ", gone in " + time_text(*which.left);
+    }
+    if (which.v6) {
+        text += ", " + flag_text("IPV6_V6ONLY", which.v6only);
+    }
+    if (is_ip && which.inode != 0) {
+        text += ", " + flag_text("SO_REUSEADDR", which.reuse_address);
+        text += ", " + flag_text("SO_REUSEPORT", which.reuse_port);
+    }
+    return text;
+}
+
+std::string line_of(const process& which) {
+    std::string text = "pid " + std::to_string(which.pid) + " " + which.name + ", user " +
+                       std::to_string(which.uid);
+    text += which.unit.empty() ? "" : ", unit " + which.unit;
+    text += which.container.empty() ? "" : ", container " + which.container;
+    text += which.command.empty() ? "" : ": " + which.command;
+    return text;
+}
+
+void add_evidence(std::vector<std::string>& to, const socket& which, const facts& known) {
+    to.push_back(line_of(which));
+    for (const auto each : which.holders) {
+        to.push_back(line_of(known.processes[each]));
+    }
+}
+
+void add_way_to_end(std::vector<std::string>& to, const socket& which, const facts& known) {
+    if (which.holders.empty()) {
+        if (which.inode != 0) {
+            to.emplace_back("run this as root to see which process it is: sudo portico why ...");
+        }
+        return;
+    }
+    const auto& first = known.processes[which.holders.front()];
+    constexpr std::string_view docker = "docker ";
+    if (first.container.starts_with(docker)) {
+        to.push_back("docker stop " + first.container.substr(docker.size()));
+    } else if (is_service(first.unit)) {
+        to.push_back("systemctl stop " + first.unit);
+    } else {
+        to.push_back("kill " + std::to_string(first.pid));
+    }
+}
+
+} // namespace portico::diagnose

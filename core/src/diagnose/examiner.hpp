@@ -1,0 +1,47 @@
+// One question being looked into: findings and exclusions as they come up.
+#pragma once
+
+#include "describe.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace portico::diagnose {
+
+class examiner {
+public:
+    examiner(const question& asked, const facts& known) : asked_{asked}, known_{known} {
+        made_.asked = asked;
+        made_.unseen = known.unseen;
+    }
+
+    void find(finding what);
+    // It is not that; kept only when no finding has the cause. The first reason stands.
+    void exclude(cause what, std::string why);
+    [[nodiscard]] bool found(cause what) const noexcept;
+
+    [[nodiscard]] const question& asked() const noexcept { return asked_; }
+    [[nodiscard]] const facts& known() const noexcept { return known_; }
+    // The surest first; otherwise in the order of finding.
+    [[nodiscard]] diagnosis take() &&;
+
+private:
+    const question& asked_;
+    const facts& known_;
+    diagnosis made_;
+};
+
+void examine_bind(examiner& into);    // IP sockets
+void examine_accept(examiner& into);  // clients and our listener
+void examine_connect(examiner& into); // us and their listener
+void examine_unix_bind(examiner& into, const ip::unix_name& name);
+void examine_unix_connect(examiner& into, const ip::unix_name& name);
+
+// Shared by several of them: findings about one place.
+void examine_address(examiner& into, const ip::endpoint& at);  // is it an address of this host?
+void examine_listener(examiner& into, const socket& listener); // does it keep up?
+void examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where);
+[[nodiscard]] const socket* listener_for(const facts& known, const ip::endpoint& at);
+
+} // namespace portico::diagnose

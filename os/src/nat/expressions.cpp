@@ -1,0 +1,305 @@
+#include "nat/expressions.hpp"
+
+#include <arpa/inet.h>
+#include <array>
+#include <bit>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <map>
+
+namespace portico::os {
+namespace {
+
+// What a register holds.
+struct held {
+    enum class kind : std::uint8_t { other, protocol, port, address, family, interface, value };
+    kind what = kind::other;
+    std::vector<std::byte> bytes{}; // of `value`
+};
+
+std::uint32_t big_endian(bytes_view bytes) noexcept {
+    return ntohl(leading<std::uint32_t>(bytes).value_or(0));
+}
+std::optional<std::uint16_t> port_in(bytes_view bytes) noexcept {
+    const auto raw = leading<std::uint16_t>(bytes);
+    return raw ? std::optional{ntohs(*raw)} : std::nullopt;
+}
+
+// Attributes of one expression by their numbers.
+using attributes = std::map<int, bytes_view>;
+std::optional<attributes> attributes_of(bytes_view bytes) {
+    attributes all;
+    if (!each_attribute(bytes, [&](int type, bytes_view payload) { all[type] = payload; })) {
+        return std::nullopt;
+    }
+    return all;
+}
+bytes_view find(const attributes& all, int type) {
+    const auto at = all.find(type);
+    return at == all.end() ? bytes_view{} : at->second;
+}
+bytes_view value_of(const attributes& all, int type) {
+    const auto inner = attributes_of(find(all, type));
+    return inner ? find(*inner, NFTA_DATA_VALUE) : bytes_view{};
+}
+
+std::optional<ip::address> address_in(bytes_view bytes, std::size_t size) {
+    if (size == 4) {
+        const auto raw = leading<ip::address::v4_bytes>(bytes);
+        return raw ? std::optional{ip::address::v4(*raw)} : std::nullopt;
+    }
+    const auto raw = leading<ip::address::v6_bytes>(bytes);
+    return raw ? std::optional{ip::address::v6(*raw)} : std::nullopt;
+}
+
+class rule_reader {
+public:
+    explicit rule_reader(std::uint8_t family) : family_{family} {}
+
+    bool expression(bytes_view bytes) {
+        const auto outer = attributes_of(bytes);
+        const auto data = outer ? attributes_of(find(*outer, NFTA_EXPR_DATA)) : std::nullopt;
+        if (!data) {
+            return false;
+        }
+        const auto name = netlink_text(find(*outer, NFTA_EXPR_NAME));
+        if (name == "meta") {
+            meta(*data);
+        } else if (name == "payload") {
+            payload(*data);
+        } else if (name == "cmp") {
+            compare(*data);
+        } else if (name == "range") {
+            range(*data);
+        } else if (name == "immediate") {
+            immediate(*data);
+        } else if (name == "nat") {
+            nat(*data);
+        } else if (name == "redir") {
+            redirect(*data);
+        } else if (name == "match") {
+            xt_match(*data);
+        } else if (name == "target") {
+            xt_target(*data);
+        } else if (name != "counter" && name != "log") {
+            made_.unknown = true;
+        }
+        return true;
+    }
+
+    [[nodiscard]] rule_reading take() && {
+        made_.rule.partly_read = made_.unknown;
+        return std::move(made_);
+    }
+
+private:
+    void meta(const attributes& data) {
+        const auto key = big_endian(find(data, NFTA_META_KEY));
+        auto& into = registers_[big_endian(find(data, NFTA_META_DREG))];
+        into = {key == NFT_META_L4PROTO  ? held::kind::protocol
+                : key == NFT_META_NFPROTO ? held::kind::family
+                : key == NFT_META_IIFNAME ? held::kind::interface
+                                          : held::kind::other};
+    }
+
+    void payload(const attributes& data) {
+        const auto base = big_endian(find(data, NFTA_PAYLOAD_BASE));
+        const auto offset = big_endian(find(data, NFTA_PAYLOAD_OFFSET));
+        const auto size = big_endian(find(data, NFTA_PAYLOAD_LEN));
+        auto& into = registers_[big_endian(find(data, NFTA_PAYLOAD_DREG))];
+        into = {};
+        const bool network = base == NFT_PAYLOAD_NETWORK_HEADER;
+        if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 2 && size == 2) {
+            into.what = held::kind::port;
+        } else if (network && ((offset == 16 && size <= 4) || (offset == 24 && size <= 16))) {
+            into.what = held::kind::address;
+            v6_ = offset == 24;
+        } else if (network && ((offset == 9 && !v6_) || (offset == 6)) && size == 1) {
+            into.what = held::kind::protocol;
+        }
+    }
+
+    void compare(const attributes& data) {
+        const auto which = registers_[big_endian(find(data, NFTA_CMP_SREG))].what;
+        const auto op = big_endian(find(data, NFTA_CMP_OP));
+        const auto value = value_of(data, NFTA_CMP_DATA);
+        if (which == held::kind::port && port_in(value)) {
+            bound_port(op, *port_in(value));
+        } else if (op != NFT_CMP_EQ || value.empty()) {
+            made_.unknown = true;
+        } else if (which == held::kind::protocol) {
+            protocol(std::to_integer<unsigned>(value.front()));
+        } else if (which == held::kind::family) {
+            family_ = std::to_integer<std::uint8_t>(value.front());
+        } else if (which == held::kind::interface) {
+            made_.rule.interface = netlink_text(value);
+        } else if (which == held::kind::address) {
+            destination(value);
+        } else {
+            made_.unknown = true;
+        }
+    }
+
+    void bound_port(std::uint32_t op, std::uint16_t port) {
+        auto& rule = made_.rule;
+        if (op == NFT_CMP_EQ) {
+            rule.first_port = rule.last_port = port;
+        } else if (op == NFT_CMP_GTE) {
+            rule.first_port = port;
+        } else if (op == NFT_CMP_LTE) {
+            rule.last_port = port;
+        } else {
+            made_.unknown = true;
+        }
+    }
+
+    void range(const attributes& data) {
+        const auto which = registers_[big_endian(find(data, NFTA_RANGE_SREG))].what;
+        const auto first = port_in(value_of(data, NFTA_RANGE_FROM_DATA));
+        const auto last = port_in(value_of(data, NFTA_RANGE_TO_DATA));
+        const bool inside = big_endian(find(data, NFTA_RANGE_OP)) == NFT_RANGE_EQ;
+        if (which == held::kind::port && first && last && inside) {
+            made_.rule.first_port = first;
+            made_.rule.last_port = last;
+        } else {
+            made_.unknown = true;
+        }
+    }
+
+    // The first bytes of the address: as many as its prefix has.
+    void destination(bytes_view value) {
+        const std::size_t size = v6_ ? 16 : 4;
+        std::vector<std::byte> whole{value.begin(), value.end()};
+        const auto length = static_cast<unsigned>(std::min(whole.size(), size) * 8);
+        whole.resize(size);
+        made_.rule.to = address_in(whole, size);
+        made_.rule.to_length = length;
+    }
+
+    void protocol(unsigned number) {
+        if (number == IPPROTO_TCP) {
+            made_.rule.over = ip::transport::tcp;
+        } else if (number == IPPROTO_UDP) {
+            made_.rule.over = ip::transport::udp;
+        } else {
+            made_.unknown = true;
+        }
+    }
+
+    void immediate(const attributes& data) {
+        const auto inner = attributes_of(find(data, NFTA_IMMEDIATE_DATA));
+        if (!inner) {
+            made_.unknown = true;
+            return;
+        }
+        const auto verdict = attributes_of(find(*inner, NFTA_DATA_VERDICT));
+        const auto chain =
+            verdict ? netlink_text(find(*verdict, NFTA_VERDICT_CHAIN)) : std::string{};
+        if (!chain.empty()) {
+            made_.jumps_to = chain;
+            return;
+        }
+        const auto bytes = find(*inner, NFTA_DATA_VALUE);
+        registers_[big_endian(find(data, NFTA_IMMEDIATE_DREG))] = {held::kind::value,
+                                                                   {bytes.begin(), bytes.end()}};
+    }
+
+    [[nodiscard]] bytes_view immediate_in(const attributes& data, int type) const {
+        const auto number = find(data, type);
+        const auto at = registers_.find(big_endian(number));
+        const bool known =
+            !number.empty() && at != registers_.end() && at->second.what == held::kind::value;
+        return known ? bytes_view{at->second.bytes} : bytes_view{};
+    }
+
+    void nat(const attributes& data) {
+        if (big_endian(find(data, NFTA_NAT_TYPE)) != NFT_NAT_DNAT) {
+            return;
+        }
+        made_.changes_destination = true;
+        const bool v6 = big_endian(find(data, NFTA_NAT_FAMILY)) == NFPROTO_IPV6;
+        made_.rule.family = v6 ? ip::family::v6 : ip::family::v4;
+        made_.rule.new_address = address_in(immediate_in(data, NFTA_NAT_REG_ADDR_MIN), v6 ? 16 : 4);
+        made_.rule.new_port = port_in(immediate_in(data, NFTA_NAT_REG_PROTO_MIN));
+        // Of a map: it goes somewhere else, but where is not known.
+        made_.unknown |= !made_.rule.new_address;
+    }
+
+    void redirect(const attributes& data) {
+        made_.changes_destination = true;
+        made_.rule.new_port = port_in(immediate_in(data, NFTA_REDIR_REG_PROTO_MIN));
+    }
+
+    // xt_tcp and xt_udp begin alike: source ports, then destination ports, in host order.
+    void xt_match(const attributes& data) {
+        const auto name = netlink_text(find(data, NFTA_MATCH_NAME));
+        const auto info = find(data, NFTA_MATCH_INFO);
+        const auto ports = leading<std::array<std::uint16_t, 4>>(info);
+        if ((name != "tcp" && name != "udp") || !ports) {
+            made_.unknown |= name != "comment";
+            return;
+        }
+        made_.rule.over = name == "tcp" ? ip::transport::tcp : ip::transport::udp;
+        made_.rule.first_port = (*ports)[2];
+        made_.rule.last_port = (*ports)[3];
+        made_.unknown |= (*ports)[0] != 0 || (*ports)[1] != UINT16_MAX;
+    }
+
+    void xt_target(const attributes& data) {
+        const auto name = netlink_text(find(data, NFTA_TARGET_NAME));
+        const auto revision = big_endian(find(data, NFTA_TARGET_REV));
+        const auto info = find(data, NFTA_TARGET_INFO);
+        if (name != "DNAT" && name != "REDIRECT") {
+            return;
+        }
+        made_.changes_destination = true;
+        if (name == "DNAT" && revision == 2) {
+            if (const auto range = leading<nf_nat_range2>(info)) {
+                xt_range(range->flags, range->min_addr.all, range->min_proto.all);
+            }
+        } else if (const auto old = leading<nf_nat_ipv4_multi_range_compat>(info)) {
+            xt_range(old->range[0].flags, {&old->range[0].min_ip, 1}, old->range[0].min.all);
+        }
+        made_.unknown |= name == "DNAT" && !made_.rule.new_address;
+    }
+
+    void xt_range(unsigned flags, std::span<const __be32> words, __be16 port) {
+        const auto bytes = std::as_bytes(words);
+        const bool v6 = family_ == NFPROTO_IPV6;
+        if ((flags & NF_NAT_RANGE_MAP_IPS) != 0) {
+            made_.rule.new_address = address_in(bytes, v6 ? 16 : 4);
+        }
+        if ((flags & NF_NAT_RANGE_PROTO_SPECIFIED) != 0) {
+            made_.rule.new_port = ntohs(port);
+        }
+    }
+
+    std::uint8_t family_;
+    bool v6_ = family_ == NFPROTO_IPV6;
+    std::map<std::uint32_t, held> registers_;
+    rule_reading made_;
+
+public:
+    [[nodiscard]] std::uint8_t family() const noexcept { return family_; }
+};
+
+} // namespace
+
+std::optional<rule_reading> read_expressions(bytes_view list, std::uint8_t family) {
+    rule_reader reader{family};
+    bool whole = true;
+    whole &= each_attribute(list, [&](int, bytes_view each) { whole &= reader.expression(each); });
+    if (!whole) {
+        return std::nullopt;
+    }
+    const auto known = reader.family();
+    auto made = std::move(reader).take();
+    if (known == NFPROTO_IPV4 || known == NFPROTO_IPV6) {
+        made.rule.family = known == NFPROTO_IPV4 ? ip::family::v4 : ip::family::v6;
+    }
+    return made;
+}
+
+} // namespace portico::os

@@ -1,0 +1,191 @@
+#include "portico/os/nat.hpp"
+#include "fd/text_file.hpp"
+#include "nat/expressions.hpp"
+#include "netlink/talk.hpp"
+#include "socket/call.hpp"
+
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <set>
+
+namespace portico::os {
+namespace {
+
+std::string_view family_text(std::uint8_t family) noexcept {
+    return family == NFPROTO_IPV4 ? "ip" : family == NFPROTO_IPV6 ? "ip6" : "inet";
+}
+
+bool read_chain(bytes_view body, std::uint8_t family, nat_listing& into) {
+    std::string table;
+    std::string name;
+    std::string type;
+    std::optional<std::uint32_t> hook;
+    bool whole = each_attribute(body, [&](int which, bytes_view payload) {
+        if (which == NFTA_CHAIN_TABLE) {
+            table = netlink_text(payload);
+        } else if (which == NFTA_CHAIN_NAME) {
+            name = netlink_text(payload);
+        } else if (which == NFTA_CHAIN_TYPE) {
+            type = netlink_text(payload);
+        } else if (which == NFTA_CHAIN_HOOK) {
+            (void)each_attribute(payload, [&](int inner, bytes_view value) {
+                if (const auto number = leading<std::uint32_t>(value);
+                    inner == NFTA_HOOK_HOOKNUM && number) {
+                    hook = ntohl(*number);
+                }
+            });
+        }
+    });
+    if (whole) {
+        auto& chain = into.chains[{family, table, name}];
+        chain.prerouting = type == "nat" && hook == std::uint32_t{NF_INET_PRE_ROUTING};
+        chain.output = type == "nat" && hook == std::uint32_t{NF_INET_LOCAL_OUT};
+    }
+    return whole;
+}
+
+std::uint64_t handle_of(bytes_view payload) noexcept {
+    std::uint64_t value = 0;
+    for (const auto each : payload.first(std::min<std::size_t>(payload.size(), 8))) {
+        value = value << 8 | std::to_integer<std::uint64_t>(each);
+    }
+    return value;
+}
+
+bool read_rule(bytes_view body, std::uint8_t family, nat_listing& into) {
+    std::string table;
+    std::string chain;
+    std::uint64_t handle = 0;
+    bytes_view expressions;
+    const bool whole = each_attribute(body, [&](int which, bytes_view payload) {
+        if (which == NFTA_RULE_TABLE) {
+            table = netlink_text(payload);
+        } else if (which == NFTA_RULE_CHAIN) {
+            chain = netlink_text(payload);
+        } else if (which == NFTA_RULE_HANDLE) {
+            handle = handle_of(payload);
+        } else if (which == NFTA_RULE_EXPRESSIONS) {
+            expressions = payload;
+        }
+    });
+    auto read = whole ? read_expressions(expressions, family) : std::nullopt;
+    if (!read) {
+        return false;
+    }
+    auto& to = into.chains[{family, table, chain}];
+    if (!read->jumps_to.empty()) {
+        to.jumps.push_back({{family, table, read->jumps_to}, read->unknown});
+    }
+    if (read->changes_destination) {
+        read->rule.table = std::string{family_text(family)} + " " + table;
+        read->rule.chain = chain;
+        read->rule.handle = handle;
+        to.rules.push_back(std::move(read->rule));
+    }
+    return true;
+}
+
+sys_status dump(const fd& s, std::uint16_t what, nat_listing& into) {
+    struct {
+        nlmsghdr header;
+        nfgenmsg family;
+    } request{};
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = static_cast<__u16>(NFNL_SUBSYS_NFTABLES << 8 | what);
+    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    return read_netlink(s, std::as_bytes(std::span{&request, 1}), [&](bytes_view bytes) {
+        parse_nat(bytes, into);
+        return netlink_state{into.done, into.interrupted, into.malformed, into.error};
+    });
+}
+
+} // namespace
+
+void parse_nat(std::span<const std::byte> bytes, nat_listing& into) {
+    const auto state = each_message(bytes, 0, [&](const nlmsghdr& header, bytes_view body) {
+        const auto head = leading<nfgenmsg>(body);
+        if (!head || header.nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES) {
+            return head.has_value();
+        }
+        const auto inner = after(body, sizeof *head);
+        switch (header.nlmsg_type & 0xff) {
+        case NFT_MSG_NEWCHAIN:
+            return read_chain(inner, head->nfgen_family, into);
+        case NFT_MSG_NEWRULE:
+            return read_rule(inner, head->nfgen_family, into);
+        default:
+            return true;
+        }
+    });
+    into.done = state.done;
+    into.interrupted = state.interrupted;
+    into.malformed = state.malformed;
+    into.error = state.error;
+}
+
+std::vector<diagnose::nat_rule> nat_listing::rules() const {
+    std::vector<diagnose::nat_rule> all;
+    const auto collect = [&](diagnose::nat_rule::hook where, bool chain::*is_base) {
+        // From each base chain through what it jumps to, each chain once.
+        std::vector<jump> to_do;
+        for (const auto& [key, each] : chains) {
+            if (each.*is_base) {
+                to_do.push_back({key, false});
+            }
+        }
+        std::set<chain_key> seen;
+        while (!to_do.empty()) {
+            const auto next = to_do.back();
+            to_do.pop_back();
+            const auto at = chains.find(next.to);
+            if (at == chains.end() || !seen.insert(next.to).second) {
+                continue;
+            }
+            for (auto rule : at->second.rules) {
+                rule.where = where;
+                rule.partly_read |= next.conditional;
+                all.push_back(std::move(rule));
+            }
+            for (const auto& each : at->second.jumps) {
+                to_do.push_back({each.to, each.conditional || next.conditional});
+            }
+        }
+    };
+    collect(diagnose::nat_rule::hook::prerouting, &chain::prerouting);
+    collect(diagnose::nat_rule::hook::output, &chain::output);
+    return all;
+}
+
+sys_result<std::vector<diagnose::nat_rule>> nat_rules() {
+    constexpr int most_tries = 10;
+    for (int i = 1;; ++i) {
+        const auto s = open_netlink(NETLINK_NETFILTER);
+        if (!s) {
+            return tl::unexpected{s.error()};
+        }
+        nat_listing all;
+        const auto done = dump(*s, NFT_MSG_GETCHAIN, all).and_then([&] {
+            return dump(*s, NFT_MSG_GETRULE, all);
+        });
+        if (done) {
+            return all.rules();
+        }
+        if (done.error().value() != EAGAIN || i == most_tries) {
+            return tl::unexpected{done.error()};
+        }
+    }
+}
+
+bool has_legacy_nat() {
+    for (const auto* path : {"/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"}) {
+        const auto text = read_text(path);
+        if (text && text->find("nat") != std::string::npos) {
+            return true;
+        }
+    }
+    return false;
+}
+
+} // namespace portico::os

@@ -1,0 +1,123 @@
+#include "portico/run/diagnose.hpp"
+
+#include "gather.hpp"
+#include "portico/os/pidfd.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace portico::run {
+namespace {
+
+using diagnose::act;
+using diagnose::socket_state;
+
+std::optional<act> act_of(operation op) noexcept {
+    switch (op) {
+    case operation::bind:
+    case operation::listen:
+        return act::bind;
+    case operation::connect:
+        return act::connect;
+    default:
+        return std::nullopt;
+    }
+}
+
+bool takes_clients(const diagnose::socket& which) noexcept {
+    return which.state == socket_state::listening ||
+           (which.state == socket_state::bound && which.over == ip::transport::udp);
+}
+
+// Every server socket of the namespace whose inode is among those.
+std::vector<diagnose::socket> sockets_of(pid_t pid, const std::vector<os::open_socket>& open,
+                                         std::vector<std::string>& unseen) {
+    std::vector<diagnose::socket> mine;
+    const auto keep = [&](os::sys_result<std::vector<diagnose::socket>> got, std::string what) {
+        if (!got) {
+            unseen.push_back(std::move(what) + ": " + got.error().message());
+            return;
+        }
+        for (auto& each : *got) {
+            const auto own = std::find_if(open.begin(), open.end(),
+                                          [&](const auto& one) { return one.inode == each.inode; });
+            if (own == open.end() || !takes_clients(each)) {
+                continue;
+            }
+            if (const auto flags = os::read_reuse_flags({pid, own->number, own->inode})) {
+                each.reuse_address = flags->address;
+                each.reuse_port = flags->port;
+            }
+            mine.push_back(std::move(each));
+        }
+    };
+    const auto diag = os::open_sock_diag();
+    if (!diag) {
+        unseen.push_back("the sockets: netlink: " + diag.error().message());
+        return mine;
+    }
+    for (const auto over : {ip::transport::tcp, ip::transport::udp}) {
+        for (const auto family : {ip::family::v4, ip::family::v6}) {
+            os::socket_query which;
+            which.family = family;
+            which.over = over;
+            which.states = {over == ip::transport::tcp ? socket_state::listening
+                                                       : socket_state::bound};
+            keep(os::inet_sockets(*diag, which), std::string{ip::to_text(over)} + " sockets");
+        }
+    }
+    keep(os::unix_sockets(*diag, std::nullopt), "UNIX sockets");
+    return mine;
+}
+
+} // namespace
+
+diagnose::diagnosis diagnose_here(const diagnose::question& asked, const diagnose_options& how) {
+    return diagnose::diagnose(asked, fact_gatherer{asked, how}.gather());
+}
+
+std::string cause_of(const error& why, ip::transport over) {
+    const auto what = act_of(why.op);
+    if (!what || std::holds_alternative<std::monostate>(why.at)) {
+        return {};
+    }
+    diagnose::question asked;
+    asked.what = *what;
+    asked.over = over;
+    asked.text = ip::to_text(why.at);
+    asked.places = {why.at};
+    const auto made = diagnose_here(asked);
+    const bool known =
+        !made.findings.empty() && made.findings.front().sure != diagnose::sureness::possible;
+    return known ? made.findings.front().sentence : std::string{};
+}
+
+tl::expected<process_places, std::error_code> diagnose_process(pid_t pid,
+                                                               const diagnose_options& how) {
+    const auto process = os::pidfd_open(pid);
+    if (!process) {
+        return tl::unexpected{process.error()};
+    }
+    const auto open = os::open_sockets(*process);
+    if (!open) {
+        return tl::unexpected{open.error()};
+    }
+    auto who = os::read_process(pid);
+    if (!who) {
+        return tl::unexpected{who.error()};
+    }
+    process_places made;
+    made.who = std::move(*who);
+    for (auto& each : sockets_of(pid, *open, made.unseen)) {
+        diagnose::question asked;
+        asked.what = act::accept;
+        asked.over = each.over;
+        asked.text = ip::to_text(each.local);
+        asked.places = {each.local};
+        made.each.push_back(diagnose_here(asked, how));
+        made.sockets.push_back(std::move(each));
+    }
+    return made;
+}
+
+} // namespace portico::run

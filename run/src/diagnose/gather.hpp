@@ -1,0 +1,44 @@
+// Gathering the facts that a question needs, and no others.
+#pragma once
+
+#include "portico/os/diag.hpp"
+#include "portico/run/diagnose.hpp"
+
+namespace portico::run {
+
+class fact_gatherer {
+public:
+    fact_gatherer(const diagnose::question& asked, const diagnose_options& how)
+        : asked_{asked}, how_{how} {}
+
+    [[nodiscard]] diagnose::facts gather() &&;
+
+private:
+    void host();
+    void sockets();
+    void unix_side(const ip::unix_name& name);
+    void owners();
+    void other_namespaces();
+    void what_is_shared(); // by both ways
+    void way_out();
+    void way_in();
+    void attempts();
+
+    // ---- pieces ----
+    std::optional<os::fd> open_diag();
+    void add_sockets(const os::fd& diag, const os::socket_query& which,
+                     std::vector<diagnose::socket>& to);
+    void note(std::string what, const std::error_code& why);
+    [[nodiscard]] bool is_here(const ip::any_endpoint& which) const;
+    [[nodiscard]] bool somebody_listens() const;
+    [[nodiscard]] std::vector<std::uint16_t> ports() const;
+
+    const diagnose::question& asked_;
+    const diagnose_options& how_;
+    diagnose::facts made_;
+};
+
+// Finds the processes that have these sockets open, and their flags, and puts them in.
+void add_owners(diagnose::facts& to, bool every_one);
+
+} // namespace portico::run

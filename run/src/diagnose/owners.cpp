@@ -1,0 +1,103 @@
+// Who has the sockets.
+
+#include "gather.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace portico::run {
+namespace {
+
+using diagnose::socket;
+using diagnose::socket_state;
+
+bool is_server(const socket& which) noexcept {
+    return which.state == socket_state::listening || which.state == socket_state::bound;
+}
+
+// Servers first. Of connections a few are enough: they are evidence, and no more.
+std::vector<std::uint64_t> wanted_inodes(const std::vector<socket>& all) {
+    constexpr std::size_t most_connections = 16;
+    std::vector<std::uint64_t> wanted;
+    for (const auto& each : all) {
+        if (is_server(each) && each.inode != 0) {
+            wanted.push_back(each.inode);
+        }
+    }
+    if (!wanted.empty()) {
+        return wanted;
+    }
+    for (const auto& each : all) {
+        if (each.inode != 0 && wanted.size() < most_connections) {
+            wanted.push_back(each.inode);
+        }
+    }
+    return wanted;
+}
+
+// Index of the process in the facts; nullopt when it has ended meanwhile.
+class process_list {
+public:
+    explicit process_list(diagnose::facts& to) : to_{to} {}
+
+    std::optional<std::size_t> index_of(pid_t pid) {
+        if (const auto at = known_.find(pid); at != known_.end()) {
+            return at->second;
+        }
+        std::optional<std::size_t> index;
+        if (auto read = os::read_process(pid)) {
+            index = to_.processes.size();
+            to_.processes.push_back(std::move(*read));
+        }
+        return known_.emplace(pid, index).first->second;
+    }
+
+private:
+    diagnose::facts& to_;
+    std::map<pid_t, std::optional<std::size_t>> known_;
+};
+
+} // namespace
+
+void add_owners(diagnose::facts& to, bool every_one) {
+    const auto wanted = wanted_inodes(to.sockets);
+    const auto search = os::find_holders(wanted, every_one);
+    if (!search) {
+        to.unseen.push_back("the processes: /proc: " + search.error().message());
+        return;
+    }
+    process_list processes{to};
+    std::map<std::uint64_t, std::vector<os::socket_holder>> holders;
+    for (const auto& each : search->found) {
+        holders[each.inode].push_back(each);
+    }
+    std::size_t missing = 0;
+    for (auto& each : to.sockets) {
+        const auto have = holders.find(each.inode);
+        if (have == holders.end()) {
+            missing += std::count(wanted.begin(), wanted.end(), each.inode) > 0 ? 1U : 0U;
+            continue;
+        }
+        for (const auto& holder : have->second) {
+            const auto index = processes.index_of(holder.pid);
+            const bool again =
+                index && std::count(each.holders.begin(), each.holders.end(), *index) > 0;
+            if (index && !again) {
+                each.holders.push_back(*index);
+            }
+        }
+        if (const auto flags = os::read_reuse_flags(have->second.front())) {
+            each.reuse_address = flags->address;
+            each.reuse_port = flags->port;
+        }
+    }
+    if (missing > 0 && search->hidden > 0) {
+        to.unseen.push_back("the descriptors of " + std::to_string(search->hidden) +
+                            " processes of other users; as root they can be seen (sudo)");
+    } else if (missing > 0) {
+        to.unseen.emplace_back("a process that has one of the sockets: it is the kernel's own, or "
+                               "in a process namespace that is not seen from here");
+    }
+}
+
+} // namespace portico::run

@@ -1,0 +1,624 @@
+"""portico why on a real kernel: every cause made for real, and the nearest situation that is another one."""
+
+import os
+import pathlib
+import pty
+import signal
+import socket
+import subprocess
+import unittest
+
+import why_situations
+from why_situations import COMMAND, NOBODY, Situation, free_port, ip, run, sysctl, wait_until
+
+PORT = 8080  # each test has a network of its own
+
+
+class Bind(Situation):
+    def test_somebody_listens(self):
+        server = self.nginx(f"0.0.0.0:{PORT}")
+        answer = self.expect("in_use", f":{PORT}")
+        self.assertIn(f"nginx (pid {server.pid}", answer.sentence)
+        self.assertIn(f"listens at 0.0.0.0:{PORT}", answer.sentence)
+        self.assertEqual(answer.sure, "certain")
+        self.assertIn("queue 0 of 511", answer.evidence)
+        self.assertIn("SO_REUSEADDR set", answer.evidence)
+        self.assertIn("SO_REUSEPORT not set", answer.evidence)
+        self.assertIn("nginx: master process", answer.evidence)
+        self.assertEqual(self.why(f"127.0.0.1:{PORT}").cause, "in_use")
+
+    def test_somebody_who_listens_at_another_address_is_not_in_the_way(self):
+        self.nginx(f"127.0.0.2:{PORT}")
+        self.expect("none", f"127.0.0.1:{PORT}")
+        self.expect("none", f"127.0.0.2:{PORT + 1}")
+        self.expect("none", f"127.0.0.2:{PORT}", "--udp")
+        self.expect("in_use", f"0.0.0.0:{PORT}")
+
+    def test_a_socket_of_udp(self):
+        self.needs("socat")
+        self.start("socat", f"UDP4-RECV:{PORT}", "STDOUT")
+        wait_until(lambda: f":{PORT} " in subprocess.run(["ss", "-Hlnu"], capture_output=True, text=True).stdout, "socat")
+        self.assertIn("socat (pid", self.expect("in_use", f"0.0.0.0:{PORT}", "--udp").sentence)
+        self.expect("none", f"0.0.0.0:{PORT}")
+
+    def test_every_process_of_a_socket_is_told_with_v(self):
+        server = self.nginx(f"127.0.0.1:{PORT}")
+        children = pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children")
+        wait_until(lambda: children.read_text().split(), "a worker of nginx")
+        worker = children.read_text().split()[0]
+        self.assertNotIn(f"pid {worker} ", self.why(f"127.0.0.1:{PORT}").evidence)
+        self.assertIn(f"pid {worker} nginx", self.why(f"127.0.0.1:{PORT}", "-v").evidence)
+
+    def test_an_ipv6_wildcard_takes_ipv4_too(self):
+        server = self.start(why_situations.PYTHON, "-m", "http.server", "--bind", "::", PORT)
+        self.await_listener(PORT)
+        answer = self.expect("v6_wildcard_takes_v4", f"0.0.0.0:{PORT}")
+        self.assertIn(f"(pid {server.pid}", answer.sentence)
+        self.assertIn("IPV6_V6ONLY not set", answer.evidence)
+        self.expect("in_use", f"[::]:{PORT}")
+        self.expect("in_use", f":{PORT}")  # it is met at its own address
+
+    def test_an_ipv6_wildcard_with_v6only_does_not(self):
+        self.needs("socat")
+        self.start("socat", f"TCP6-LISTEN:{PORT},ipv6only=1,fork", "PIPE")
+        self.await_listener(PORT)
+        self.expect("none", f"0.0.0.0:{PORT}")
+        self.assertIn("IPV6_V6ONLY set", self.expect("in_use", f"[::]:{PORT}").evidence)
+
+    def test_a_dual_wildcard_wants_the_ipv4_port(self):
+        self.needs("nc")
+        self.start("nc", "-4", "-l", "127.0.0.1", PORT)
+        self.await_listener(PORT)
+        answer = self.expect("in_use", f"[::]:{PORT}")
+        self.assertEqual(answer.sure, "possible")
+        self.assertIn("IPV6_V6ONLY", answer.fixes)
+        sysctl("net/ipv6/bindv6only", 1)
+        self.expect("none", f"[::]:{PORT}")
+
+    def test_time_wait(self):
+        server = self.socket(port=PORT, listen=4)
+        client, accepted = self.connected(server)
+        accepted.close()  # the server's side closes first, and keeps it
+        self.assertEqual(client.recv(1), b"")
+        client.close()
+        server.close()
+        answer = self.expect("time_wait", f"127.0.0.1:{PORT}")
+        self.assertIn("1 connection in TIME-WAIT keeps", answer.sentence)
+        self.assertRegex(answer.evidence, r"gone in [1-5]?\d\.\d s")
+        with self.assertRaises(OSError):  # what it says is what the kernel does
+            self.socket(port=PORT)
+
+    def test_time_wait_of_the_client_is_not_the_servers(self):
+        server = self.socket(port=PORT, listen=4)
+        client, accepted = self.connected(server)
+        client.close()
+        self.assertEqual(accepted.recv(1), b"")
+        accepted.close()
+        server.close()
+        self.assertIn("time_wait", self.expect("none", f"127.0.0.1:{PORT}").excluded)
+        self.socket(port=PORT)
+
+    def test_bound_and_not_listening(self):
+        holder = self.python(f"s = socket.socket(); s.bind(('127.0.0.1', {PORT}))")
+        answer = self.why(f"127.0.0.1:{PORT}")
+        if answer.cause == "none":
+            self.skipTest("this kernel does not tell of bound sockets (6.8 does)")
+        self.assertEqual(answer.cause, "bound_not_listening", answer)
+        self.assertIn(f"(pid {holder.pid}", answer.sentence)
+        self.expect("bound_not_listening", f"127.0.0.1:{PORT}", "--connect")
+
+    def test_bound_and_listening_is_in_use(self):
+        self.socket(port=PORT, listen=1)
+        self.assertEqual(self.expect("in_use", f"127.0.0.1:{PORT}").causes, ["in_use"])
+
+    def test_the_source_port_of_a_connection(self):
+        server = self.socket(port=PORT, listen=4)
+        client, _ = self.connected(server)
+        port = client.getsockname()[1]
+        answer = self.expect("ephemeral_source_port", f"0.0.0.0:{port}")
+        self.assertIn(f"made to 127.0.0.1:{PORT}", answer.sentence)
+        self.assertIn(f"(pid {os.getpid()}", answer.sentence)
+        self.assertIn(f"ip_local_reserved_ports={port}", answer.fixes)
+        self.expect("none", f"127.0.0.2:{port}")
+
+    def test_connections_of_a_server_that_is_gone(self):
+        server = self.socket(port=PORT, listen=4)
+        self.connected(server)
+        server.close()
+        answer = self.expect("connections_left", f"127.0.0.1:{PORT}")
+        self.assertIn("1 connection of a server", answer.sentence)
+        self.assertNotIn("ephemeral_source_port", answer.causes)
+
+    def test_reuseport_of_another_user(self):
+        self.needs_users()
+        self.python("s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1);"
+                    f"s.bind(('127.0.0.1', {PORT})); s.listen()", user=NOBODY)
+        answer = self.expect("reuse_port_other_user", f"127.0.0.1:{PORT}", "--reuseport")
+        self.assertEqual(answer.sure, "certain")
+        self.assertIn(f"user {NOBODY}", answer.sentence)
+        self.expect("none", f"127.0.0.1:{PORT}", "--reuseport", "--user", NOBODY)
+        self.expect("in_use", f"127.0.0.1:{PORT}")
+
+    def test_reuseport_of_one_user_is_shared(self):
+        self.socket(port=PORT, listen=1, SO_REUSEPORT=1)
+        answer = self.expect("none", f"127.0.0.1:{PORT}", "--reuseport")
+        self.assertIn("shares", answer.excluded["in_use"])
+        self.expect("in_use", f"127.0.0.1:{PORT}")
+
+    def test_reuseport_that_one_socket_lacks(self):
+        self.socket(port=PORT, listen=1)
+        answer = self.expect("reuse_port_missing", f"127.0.0.1:{PORT}", "--reuseport")
+        self.assertEqual(answer.sure, "certain")
+
+    def test_a_privileged_port(self):
+        self.needs_users()
+        answer = self.expect("privileged_port", "127.0.0.1:80", user=NOBODY)
+        self.assertIn("below 1024", answer.sentence)
+        self.expect("none", "127.0.0.1:80")
+
+    def test_a_port_that_is_not_privileged(self):
+        self.needs_users()
+        self.expect("none", "127.0.0.1:1024", user=NOBODY)
+        sysctl("net/ipv4/ip_unprivileged_port_start", 80)
+        self.expect("none", "127.0.0.1:80", user=NOBODY)
+        self.expect("privileged_port", "127.0.0.1:79", user=NOBODY)
+
+    def test_an_address_of_no_interface(self):
+        answer = self.expect("address_not_here", f"192.0.2.7:{PORT}", "--bind")
+        self.assertIn("127.0.0.1 on lo", answer.evidence)
+        self.expect("address_not_here", f"[2001:db8::7]:{PORT}", "--bind")
+
+    def test_an_address_that_is_there(self):
+        ip("addr add 192.0.2.7/24 dev lo")
+        self.expect("none", f"192.0.2.7:{PORT}", "--bind")
+        self.expect("none", f"127.3.2.1:{PORT}", "--bind")  # all of 127.0.0.0/8 is
+        sysctl("net/ipv4/ip_nonlocal_bind", 1)
+        self.expect("none", f"192.0.2.8:{PORT}", "--bind")
+
+    def test_an_address_in_duplicate_detection(self):
+        ip("link add va type veth peer name vb")
+        for name in ("va", "vb"):
+            sysctl(f"net/ipv6/conf/{name}/accept_dad", 1)
+            sysctl(f"net/ipv6/conf/{name}/dad_transmits", 60)
+            ip(f"link set {name} up")
+        ip("addr add 2001:db8::7/64 dev va")
+        self.expect("address_tentative", f"[2001:db8::7]:{PORT}", "--bind")
+        with self.assertRaises(OSError):
+            self.socket("2001:db8::7")
+        ip("addr add 2001:db8::8/64 dev va nodad")
+        self.expect("none", f"[2001:db8::8]:{PORT}", "--bind")
+
+    def test_an_address_that_another_host_has(self):
+        ip("link add va type veth peer name vb")
+        for name in ("va", "vb"):
+            sysctl(f"net/ipv6/conf/{name}/accept_dad", 1)
+            sysctl(f"net/ipv6/conf/{name}/addr_gen_mode", 1)
+            ip(f"link set {name} up")
+        ip("addr add 2001:db8::7/64 dev va nodad")
+        ip("addr add 2001:db8::7/64 dev vb")
+        wait_until(lambda: "dadfailed" in subprocess.run(["ip", "-6", "addr"], capture_output=True, text=True).stdout,
+                   "a failed detection")
+        ip("addr del 2001:db8::7/64 dev va")
+        self.expect("address_duplicate", f"[2001:db8::7]:{PORT}", "--bind")
+
+    def test_link_local_without_a_zone(self):
+        ip("link add va type veth peer name vb")
+        sysctl("net/ipv6/conf/va/addr_gen_mode", 1)
+        ip("addr add fe80::7/64 dev va nodad")
+        ip("link set va up")
+        ip("link set vb up")
+        answer = self.expect("zone_missing", f"[fe80::7]:{PORT}")
+        self.assertIn(f"[fe80::7%va]:{PORT}", answer.fixes)
+        self.expect("zone_missing", f"[fe80::7]:{PORT}", "--connect")
+        self.expect("none", f"[fe80::7%va]:{PORT}")
+        self.expect("address_not_here", f"[fe80::8%va]:{PORT}", "--bind")
+
+    def test_a_host_without_ipv6(self):
+        sysctl("net/ipv6/conf/all/disable_ipv6", 1)
+        answer = self.expect("family_missing", f"[::]:{PORT}")
+        self.assertIn("disable_ipv6=0", answer.fixes)
+        self.expect("none", f"0.0.0.0:{PORT}")
+
+
+class UnixSockets(Situation):
+    def path(self):
+        return f"{self.directory}/s"
+
+    def listener(self, backlog=4):
+        made = self.held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        made.bind(self.path())
+        made.listen(backlog)
+        return made
+
+    def test_somebody_listens(self):
+        self.needs("socat")
+        server = self.start("socat", f"UNIX-LISTEN:{self.path()},fork", "PIPE")
+        wait_until(lambda: self.path() in subprocess.run(["ss", "-Hlx"], capture_output=True, text=True).stdout, "socat")
+        answer = self.expect("in_use", self.path())
+        self.assertIn(f"socat (pid {server.pid}", answer.sentence)
+        self.expect("none", self.path(), "--connect")
+
+    def test_a_file_that_was_left(self):
+        self.listener().close()
+        self.assertIn("rm " + self.path(), self.expect("stale_socket_file", self.path()).fixes)
+        self.expect("stale_socket_file", self.path(), "--connect")
+
+    def test_no_file(self):
+        self.expect("none", self.path())
+        self.expect("nobody_listens", self.path(), "--connect")
+
+    def test_another_file(self):
+        pathlib.Path(self.path()).write_text("bytes")
+        self.expect("not_a_socket", self.path())
+
+    def test_no_directory(self):
+        self.expect("no_directory", self.path() + "/x/y")
+
+    def test_a_directory_that_may_not_be_written(self):
+        self.needs_users()
+        self.expect("no_permission", self.path(), user=NOBODY)
+        self.directory.chmod(0o777)
+        self.expect("none", self.path(), user=NOBODY)
+
+    def test_an_abstract_name(self):
+        made = self.held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        made.bind("\0portico-why")
+        made.listen()
+        self.assertIn(f"(pid {os.getpid()}", self.expect("in_use", "unix:@portico-why").sentence)
+        self.expect("none", "unix:@portico-why-not")
+
+    def test_a_full_queue(self):
+        self.listener(0)
+        clients = [self.held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
+        for each in clients:
+            each.setblocking(False)
+        clients[0].connect(self.path())
+        self.expect("accept_queue_full", self.path(), "--accept")
+        with self.assertRaises(BlockingIOError):
+            clients[1].connect(self.path())
+
+    def test_a_queue_with_room(self):
+        self.listener(1)
+        client = self.held.enter_context(socket.socket(socket.AF_UNIX))
+        client.connect(self.path())
+        self.expect("none", self.path(), "--accept")
+
+
+class Accept(Situation):
+    def test_nobody_listens(self):
+        for what in ("--accept", "--connect"):
+            self.expect("nobody_listens", f"127.0.0.1:{PORT}", what)
+
+    def test_somebody_listens(self):
+        self.needs("nc")
+        self.start("nc", "-l", "-k", "127.0.0.1", PORT)
+        self.await_listener(PORT)
+        for what in ("--accept", "--connect"):
+            self.assertIn("nc (pid", self.expect("none", f"127.0.0.1:{PORT}", what).excluded["nobody_listens"])
+
+    def test_nobody_on_that_family(self):
+        self.needs("socat")
+        self.start("socat", f"TCP6-LISTEN:{PORT},bind=[::1],ipv6only=1,fork", "PIPE")
+        self.await_listener(PORT)
+        answer = self.expect("other_family", f"127.0.0.1:{PORT}", "--connect")
+        self.assertIn("not on IPv4", answer.sentence)
+        self.expect("none", f"[::1]:{PORT}", "--connect")
+
+    def test_one_family_of_a_wildcard(self):
+        self.nginx(f"0.0.0.0:{PORT}")
+        answer = self.expect("other_family", f":{PORT}", "--accept")
+        self.assertIn("not on IPv6", answer.sentence)
+        self.expect("none", f":{PORT}", "--accept", "-4")
+
+    def test_localhost_on_the_other_family(self):
+        server = self.start(why_situations.PYTHON, "-m", "http.server", "--bind", "127.0.0.1", PORT)
+        self.await_listener(PORT)
+        answer = self.expect("localhost_other_family", f"localhost:{PORT}", "--connect")
+        self.assertIn("localhost is ::1 first", answer.sentence)
+        self.assertIn(f"(pid {server.pid}", answer.sentence)
+        self.expect("none", f"127.0.0.1:{PORT}", "--connect")
+
+    def test_localhost_on_both_families(self):
+        self.nginx(f"127.0.0.1:{PORT}", f"[::1]:{PORT}")
+        self.expect("none", f"localhost:{PORT}", "--connect")
+
+    def test_node_listens_on_both_by_one_socket(self):
+        self.needs("node")
+        self.start("node", "-e", f"require('net').createServer().listen({PORT})")
+        self.await_listener(PORT)
+        self.expect("none", f"localhost:{PORT}", "--connect")
+        self.expect("v6_wildcard_takes_v4", f"127.0.0.1:{PORT}")
+
+    def test_somebody_listens_at_another_address(self):
+        ip("addr add 192.0.2.1/24 dev lo")
+        self.nginx(f"127.0.0.1:{PORT}")
+        answer = self.expect("listens_elsewhere", f"192.0.2.1:{PORT}", "--connect")
+        self.assertIn(f"127.0.0.1:{PORT} only", answer.sentence)
+        self.expect("none", f"127.0.0.1:{PORT}", "--connect")
+
+    def test_somebody_listens_in_another_namespace(self):
+        there = self.peer()
+        server = self.python(f"s = socket.socket(); s.bind(('0.0.0.0', {PORT})); s.listen()", prefix=there)
+        answer = self.expect("other_namespace", f"127.0.0.1:{PORT}", "--connect")
+        self.assertIn(f"0.0.0.0:{PORT} in another network namespace", answer.sentence)
+        self.assertIn("nsenter", answer.fixes)
+        self.assertIsNone(server.poll())
+        self.expect("nobody_listens", f"127.0.0.1:{PORT + 1}", "--connect")
+
+    def test_a_nat_rule_takes_the_packets_away(self):
+        self.needs("nft")
+        self.nginx(f"0.0.0.0:{PORT}")
+        run("nft", "add table ip t; add chain ip t pre { type nat hook prerouting priority -100; };"
+                   f"add rule ip t pre tcp dport {PORT} counter redirect to :9090")
+        answer = self.expect("nat_rule", f"0.0.0.0:{PORT}", "--accept")
+        self.assertEqual(answer.sure, "certain")
+        self.assertIn("this host, port 9090", answer.sentence)
+        self.assertIn("nft delete rule ip t pre handle", answer.fixes)
+        self.expect("none", f"127.0.0.1:{PORT}", "--connect")  # packets of this host do not meet it
+
+    def test_a_nat_rule_for_packets_of_this_host(self):
+        self.needs("nft")
+        self.nginx(f"0.0.0.0:{PORT}")
+        run("nft", "add table ip t; add chain ip t out { type nat hook output priority -100; };"
+                   "add chain ip t jumped; add rule ip t out jump jumped;"
+                   f"add rule ip t jumped ip daddr 127.0.0.0/8 tcp dport {PORT}-{PORT + 1} dnat to 192.0.2.9:99")
+        answer = self.expect("nat_rule", f"127.0.0.1:{PORT}", "--connect")
+        self.assertIn("192.0.2.9:99", answer.sentence)
+        self.expect("none", f"0.0.0.0:{PORT}", "--accept", "-4")
+
+    def test_a_nat_rule_for_something_else(self):
+        self.needs("nft")
+        self.nginx(f"0.0.0.0:{PORT}")
+        run("nft", "add table ip t; add chain ip t pre { type nat hook prerouting priority -100; };"
+                   f"add rule ip t pre tcp dport {PORT + 1} redirect to :9090;"
+                   f"add rule ip t pre udp dport {PORT} redirect to :9090;"
+                   f"add rule ip t pre ip daddr 198.51.100.0/24 tcp dport {PORT} redirect to :9090")
+        ip("addr add 192.0.2.1/24 dev lo")
+        self.expect("none", f"192.0.2.1:{PORT}", "--accept")
+
+    def test_a_stopped_program_does_not_accept(self):
+        server = self.python(f"s = socket.socket(); s.bind(('127.0.0.1', {PORT})); s.listen(100)")
+        os.kill(server.pid, signal.SIGSTOP)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            clients = [self.held.enter_context(socket.socket()) for _ in range(120)]
+        for each in clients:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", PORT))
+        answer = self.expect("accept_queue_full", f"127.0.0.1:{PORT}", "--accept")
+        self.assertIn("is stopped", answer.sentence)
+        self.assertRegex(answer.sentence, r"oldest connection waits \d+(\.\d)? m?s")
+        self.assertIn(f"kill -CONT {server.pid}", answer.fixes)
+        self.assertIn("queue 101 of 100", answer.evidence)
+        self.assertRegex(answer.evidence, r"ListenOverflows [1-9]")
+
+    def test_a_short_queue(self):
+        server = self.socket(port=PORT, listen=1)
+        for _ in range(4):
+            self.client(server)
+        answer = self.expect("accept_queue_full", f"127.0.0.1:{PORT}", "--connect")
+        self.assertIn("its queue is short", answer.sentence)
+
+    def test_a_program_without_descriptors(self):
+        program = self.python(
+            "import resource; s = socket.socket();"
+            f"s.bind(('127.0.0.1', {PORT})); s.listen(20)\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); kept = []\n"
+            "try:\n    while True: kept.append(open('/dev/null'))\nexcept OSError: pass")
+        clients = [self.held.enter_context(socket.socket()) for _ in range(30)]
+        for each in clients:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", PORT))
+        self.assertIsNone(program.poll())
+        self.assertIn("no descriptor left: 40 of 40",
+                      self.expect("accept_queue_full", f"127.0.0.1:{PORT}", "--accept").sentence)
+
+    def test_a_queue_that_is_nearly_full(self):
+        server = self.socket(port=PORT, listen=2)
+        for _ in range(2):
+            self.client(server)
+        answer = self.expect("none", f"127.0.0.1:{PORT}", "--accept")
+        self.assertIn("has 2 of 2", answer.excluded["accept_queue_full"])
+
+    def test_requests_pile_up_half_open(self):
+        self.needs("nft")
+        run("nft", "add table ip f; add chain ip f in { type filter hook input priority 0; };"
+                   f"add rule ip f in tcp sport {PORT} drop")  # the answers never arrive
+        server = self.socket(port=PORT, listen=8)
+        for _ in range(40):
+            self.client(server)
+        answer = self.expect("half_open_queue_full", f"127.0.0.1:{PORT}", "--accept")
+        self.assertRegex(answer.sentence, r"\d+ are half-open, of 8")
+        self.assertRegex(answer.evidence, r"TCPReqQFullDoCookies [1-9]")
+
+    def test_few_half_open_requests(self):
+        self.needs("nft")
+        run("nft", "add table ip f; add chain ip f in { type filter hook input priority 0; };"
+                   f"add rule ip f in tcp sport {PORT} drop")
+        server = self.socket(port=PORT, listen=8)
+        for _ in range(3):
+            self.client(server)
+        answer = self.expect("none", f"127.0.0.1:{PORT}", "--accept")
+        self.assertIn("3 of 8", answer.excluded["half_open_queue_full"])
+
+    def test_requests_were_dropped_before(self):
+        server = self.socket(port=PORT, listen=1)
+        clients = [self.client(server) for _ in range(6)]
+        self.expect("accept_queue_full", f"127.0.0.1:{PORT}", "--accept")
+        for each in clients[2:]:
+            each.close()
+        for _ in range(2):
+            server.accept()[0].close()
+        self.expect("requests_dropped", f"127.0.0.1:{PORT}", "--accept")
+
+    def test_the_reverse_path_filter(self):
+        self.peer()
+        self.peer("198.51.100.1/24", "198.51.100.2/24", "vc")
+        server = self.socket("0.0.0.0", PORT, listen=4)
+        sysctl("net/ipv4/conf/va/rp_filter", 1)
+        answer = self.expect("reverse_path", f"192.0.2.1:{PORT}", "--accept", "--from", "198.51.100.2")
+        self.assertEqual(answer.sure, "certain")
+        self.assertIn("come in by va", answer.sentence)
+        self.expect("none", f"192.0.2.1:{PORT}", "--accept", "--from", "192.0.2.2")
+        sysctl("net/ipv4/conf/va/rp_filter", 0)
+        self.expect("none", f"192.0.2.1:{PORT}", "--accept", "--from", "198.51.100.2")
+        self.assertGreaterEqual(server.fileno(), 0)
+
+
+class Connect(Situation):
+    def test_no_route(self):
+        answer = self.expect("no_route", "203.0.113.9:80")
+        self.assertIn("ip route get 203.0.113.9", answer.fixes)
+        self.assertIn("--bind", answer.err)
+
+    def test_a_route_that_says_no(self):
+        ip("route add unreachable 203.0.113.0/24")
+        self.expect("no_route", "203.0.113.9:80", "--connect")
+
+    def test_the_other_host_refuses(self):
+        self.peer()
+        self.expect("refused_there", f"192.0.2.2:{PORT}", "--connect")
+
+    def test_the_other_host_serves(self):
+        there = self.peer()
+        self.python(f"s = socket.socket(); s.bind(('0.0.0.0', {PORT})); s.listen()", prefix=there)
+        self.expect("none", f"192.0.2.2:{PORT}", "--connect")
+
+    def test_the_other_host_does_not_answer(self):
+        self.peer()
+        answer = self.expect("no_answer", f"192.0.2.3:{PORT}", "--connect", "-w", "300ms")
+        self.assertIn("va", answer.evidence)
+        self.expect("none", f"192.0.2.3:{PORT}", "--connect", "--no-try")
+
+    def name(self, text):
+        """A name with these addresses, for this mount namespace."""
+        hosts = self.directory / "hosts"
+        hosts.write_text(text)
+        run("mount", "--bind", str(hosts), "/etc/hosts")
+        self.held.callback(lambda: run("umount", "/etc/hosts"))
+
+    def test_the_first_address_of_a_name_cannot_be_reached(self):
+        there = self.peer()
+        self.peer("2001:db8::1/64", "2001:db8::2/64", "vc")
+        self.python(f"s = socket.socket(); s.bind(('0.0.0.0', {PORT})); s.listen()", prefix=there)
+        self.name("2001:db8::9 both.example\n192.0.2.2 both.example\n")
+        answer = self.expect("first_address_unreachable", f"both.example:{PORT}", "--connect", "-w", "1s")
+        self.assertIn("2001:db8::9, cannot be reached", answer.sentence)
+        self.assertIn(f"192.0.2.2:{PORT} can", answer.sentence)
+
+    def test_all_addresses_of_a_name_can_be_reached(self):
+        there = self.peer()
+        run(*there, "ip", "addr", "add", "192.0.2.3/24", "dev", "vab")
+        self.python(f"s = socket.socket(); s.bind(('0.0.0.0', {PORT})); s.listen()", prefix=there)
+        self.name("192.0.2.2 both.example\n192.0.2.3 both.example\n")
+        self.expect("none", f"both.example:{PORT}", "--connect", "-w", "1s")
+
+    def test_no_source_port_is_left(self):
+        server = self.socket(port=PORT, listen=16)
+        sysctl("net/ipv4/ip_local_port_range", "40000 40003")
+        for _ in range(4):
+            self.connected(server)
+        answer = self.expect("ephemeral_ports_used_up", f"127.0.0.1:{PORT}", "--connect")
+        self.assertIn("4 of 4 are used from 127.0.0.1", answer.sentence)
+        with self.assertRaises(OSError):
+            self.connected(server)
+        self.expect("nobody_listens", f"127.0.0.1:{PORT + 1}", "--connect")
+
+    def test_one_source_port_is_left(self):
+        server = self.socket(port=PORT, listen=16)
+        sysctl("net/ipv4/ip_local_port_range", "40000 40003")
+        for _ in range(3):
+            self.connected(server)
+        answer = self.expect("none", f"127.0.0.1:{PORT}", "--connect")
+        self.assertIn("3 of 4", answer.excluded["ephemeral_ports_used_up"])
+
+
+class Telling(Situation):
+    def text(self, *words, **how):
+        return subprocess.run([COMMAND, "why", *map(str, words)], capture_output=True, text=True, timeout=60, **how)
+
+    def test_without_root_it_says_what_it_cannot_see(self):
+        self.needs_users()
+        self.socket(port=PORT, listen=1)
+        answer = self.expect("in_use", f"127.0.0.1:{PORT}", user=NOBODY)
+        self.assertIn("of user 0 that cannot be seen from here", answer.sentence)
+        self.assertIn("SO_REUSEPORT not known", answer.evidence)
+        self.assertIn("as root they can be seen", answer.unseen)
+        self.assertIn("sudo", answer.fixes)
+        self.assertEqual(self.expect("in_use", f"127.0.0.1:{PORT}").unseen, "")
+
+    def test_text_has_the_cause_the_sureness_the_evidence_and_what_to_do(self):
+        self.socket(port=PORT, listen=1)
+        done = self.text(f"127.0.0.1:{PORT}")
+        lines = done.stdout.splitlines()
+        self.assertRegex(lines[0], rf"\(pid {os.getpid()}.*\) listens at 127\.0\.0\.1:{PORT}$")
+        self.assertEqual(lines[1], "  sure:     certain (in_use, exit code 10)")
+        self.assertTrue(lines[2].startswith("  evidence: tcp 127.0.0.1"), lines)
+        self.assertIn("  fix:      kill", done.stdout)
+        self.assertNotIn("\033", done.stdout)
+        self.assertNotIn("not:", done.stdout)
+        self.assertIn("not:      time_wait: ", self.text(f"127.0.0.1:{PORT}", "-v").stdout)
+
+    def test_colour_is_for_terminals(self):
+        main, sub = pty.openpty()
+        with os.fdopen(main, "rb", buffering=0) as reader:
+            subprocess.run([COMMAND, "why", f":{PORT}"], stdout=sub, env=dict(os.environ, NO_COLOR=""), check=True)
+            self.assertIn(b"\033[1m", reader.read(65536))
+            subprocess.run([COMMAND, "why", f":{PORT}"], stdout=sub, env=dict(os.environ, NO_COLOR="1"), check=True)
+            self.assertNotIn(b"\033", reader.read(65536))
+            os.close(sub)
+
+    def test_every_place_of_a_process(self):
+        server = self.nginx(f"127.0.0.1:{PORT}", f"[::1]:{PORT + 1}")
+        done = self.text("--pid", server.pid)
+        self.assertEqual(done.returncode, 0, done)
+        self.assertIn(f"pid {server.pid} nginx", done.stdout)
+        self.assertIn(f"tcp 127.0.0.1:{PORT}: listening", done.stdout)
+        self.assertIn(f"tcp [::1]:{PORT + 1}: listening", done.stdout)
+        self.assertEqual(done.stdout.count("nothing stands in the way"), 2, done.stdout)
+
+    def test_a_process_with_a_full_queue(self):
+        server = self.socket(port=PORT, listen=0)
+        for _ in range(3):
+            self.client(server)
+        self.socket("::1", PORT, listen=5)
+        answer = self.why("--pid", os.getpid())
+        self.assertEqual(answer.code, 46, answer)
+        self.assertEqual([each["diagnosis"]["cause"] for each in answer.all["sockets"]], ["accept_queue_full", "none"])
+
+    def test_wrong_words_are_explained(self):
+        for words, said in ((["--pid", 999999999], "--pid 999999999"), ([], "give the address that fails"),
+                            ([":0"], "port 0"), ([":80", "--pid", 1], "not both"), ([":80", "--from", "x"], "--from"),
+                            ([":http-x"], "no service called"), (["fd:3"], "inherited"), ([":80", "--bnd"], "--bind"),
+                            (["@eth9:80"], "eth9"), (["@lo:80", "--connect"], "whom to reach")):
+            done = self.text(*words)
+            self.assertEqual(done.returncode, 100, (words, done))
+            self.assertIn(said, done.stderr)
+
+    def test_it_changes_nothing(self):
+        server = self.socket(port=PORT, listen=1)
+
+        def state():
+            return subprocess.run("ss -Hanptu; nft list ruleset; ip addr; ip route", shell=True, capture_output=True,
+                                  text=True).stdout
+
+        before = state()
+        for what in ("--bind", "--accept", "--connect"):
+            self.why(f":{PORT}", what, "-v")
+        self.assertEqual(state(), before)
+        self.connected(server)
+
+    def test_portico_says_it_of_its_own_errors(self):
+        self.nginx(f"127.0.0.1:{PORT}")
+        done = subprocess.run([COMMAND, "listen", f"127.0.0.1:{PORT}", "--echo"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 111)
+        self.assertRegex(done.stderr, rf"Address already in use\n    nginx \(pid \d+.*\) listens at 127\.0\.0\.1:{PORT}")
+        done = subprocess.run([COMMAND, "dial", "127.0.0.2", str(PORT)], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual(done.returncode, 111)
+        self.assertRegex(done.stderr, rf"nobody listens at 127\.0\.0\.2:{PORT}: nginx \(pid \d+")
+
+
+if __name__ == "__main__":
+    why_situations.enter_private_network()
+    unittest.main()
