@@ -4,6 +4,7 @@
 
 #include "socket/call.hpp"
 
+#include <cerrno>
 #include <linux/seccomp.h>
 #include <memory>
 #include <seccomp.h>
@@ -49,6 +50,17 @@ sys_status configure(void* filter, std::uint32_t refuse) noexcept {
     return {};
 }
 
+sys_status allow_families(void* filter, const std::vector<int>& families) noexcept {
+    for (const int each : families) {
+        const int added = ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                                             SCMP_A0(SCMP_CMP_EQ, static_cast<unsigned>(each)));
+        if (added < 0 && added != -EEXIST) {
+            return failure(-added);
+        }
+    }
+    return {};
+}
+
 } // namespace
 
 sys_status call_filters_available() noexcept {
@@ -59,6 +71,9 @@ sys_status call_filters_available() noexcept {
 
 sys_result<std::vector<std::string>> install_call_filter(const call_filter& wanted) {
     const bool allows = wanted.which == call_filter::list::allow;
+    if (!allows && !wanted.socket_families.empty()) {
+        return failure(EINVAL);
+    }
     const auto refuse = action_of(wanted);
     const context filter{::seccomp_init(allows ? refuse : SCMP_ACT_ALLOW)};
     if (!filter) {
@@ -79,6 +94,9 @@ sys_result<std::vector<std::string>> install_call_filter(const call_filter& want
         if (added < 0 && added != -EEXIST) {
             return failure(-added);
         }
+    }
+    if (auto done = allow_families(filter.get(), wanted.socket_families); !done) {
+        return tl::unexpected{done.error()};
     }
     if (auto loaded = status_from(::seccomp_load(filter.get())); !loaded) {
         return tl::unexpected{loaded.error()};

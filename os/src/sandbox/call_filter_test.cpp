@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <gmock/gmock.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <thread>
@@ -75,6 +76,25 @@ TEST_F(call_filter_test, what_is_not_on_a_list_of_allowed_calls_fails) {
                          (::getppid() < 0 ? ", refused" : "");
               }),
               message(EPERM) + ", works, refused");
+}
+
+TEST_F(call_filter_test, sockets_are_of_the_families_that_are_allowed) {
+    const auto opened = [](int family) {
+        const fd made{::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+        return made ? "open" : std::strerror(errno);
+    };
+    EXPECT_EQ(told_by_process([&] {
+                  installed({.which = list::allow,
+                             .names = {"write", "exit_group", "brk", "mmap", "munmap", "mprotect",
+                                       "madvise", "futex", "close", "sigaltstack"},
+                             .socket_families = {AF_UNIX, AF_INET6}});
+                  return std::string{opened(AF_UNIX)} + ", " + opened(AF_INET6) + ", " +
+                         opened(AF_INET);
+              }),
+              "open, open, " + message(EPERM));
+    EXPECT_EQ(
+        install_call_filter({.which = list::deny, .socket_families = {AF_INET}}).error().value(),
+        EINVAL);
 }
 
 // How a process ends that does this.

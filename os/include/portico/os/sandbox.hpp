@@ -25,6 +25,9 @@ struct call_filter {
     };
     list which = list::deny;
     std::vector<std::string> names{}; // of system calls, as syscalls(2) has them
+    // Of a list of allowed calls: socket(2) of these families besides (AF_INET ...). They cannot be
+    // told apart where it is one of the calls of socketcall(2), as on 32-bit x86.
+    std::vector<int> socket_families{};
     answer refused = answer::fail;
     // An errno. With EPERM for all that is not on a list of allowed ones, the C library does not
     // fall back from calls that are newer than the list; with ENOSYS it does.
@@ -39,7 +42,8 @@ struct call_filter {
 // are refused, all of them. The names that this architecture, or this libseccomp, does not have:
 // for a list of denied calls they could not be forbidden.
 //
-// EACCES: no set_no_new_privileges(); ESRCH: a thread has a filter that others have not.
+// EACCES: no set_no_new_privileges(); ESRCH: a thread has a filter that others have not; EINVAL:
+// families with a list of denied calls.
 [[nodiscard]] sys_result<std::vector<std::string>> install_call_filter(const call_filter& wanted);
 
 // ---- files and ports ----
