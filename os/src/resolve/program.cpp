@@ -1,8 +1,11 @@
 #include "program.hpp"
 
+#include "portico/os/resolve.hpp"
+
 #include <cstdlib>
 #include <filesystem>
 #include <sys/stat.h>
+#include <utility>
 
 namespace portico::os {
 
@@ -21,6 +24,14 @@ std::vector<resolve_program> resolve_programs() {
         places.push_back({here.parent_path() / "libexec/portico/portico-resolve", true});
     }
     return places;
+}
+
+std::vector<std::string> lookup_programs() {
+    std::vector<std::string> all;
+    for (auto& each : resolve_programs()) {
+        all.push_back(std::move(each.path));
+    }
+    return all;
 }
 
 bool has_trusted_owner(const std::string& path) {

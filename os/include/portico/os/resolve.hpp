@@ -35,6 +35,10 @@ struct lookup_config {
     std::string program;
 };
 
+// Where portico-resolve is looked for with an empty lookup_config, as said there; it need not be at
+// any of these paths.
+[[nodiscard]] std::vector<std::string> lookup_programs();
+
 // What a lookup found.
 struct lookup_answer {
     std::vector<ip::address>
