@@ -32,7 +32,8 @@ int backlog_of(int listening) {
     return known && told.tcpi_sacked > 0 ? static_cast<int>(told.tcpi_sacked) : SOMAXCONN;
 }
 
-os::sys_result<os::fd> bound_clone(const ip::endpoint& at, const options_of& how) {
+os::sys_result<os::fd> bound_clone(const ip::endpoint& at, const options_of& how,
+                                   const bind_call& bind) {
     auto made = os::socket(at, ip::transport::tcp);
     if (!made) {
         return made;
@@ -49,7 +50,7 @@ os::sys_result<os::fd> bound_clone(const ip::endpoint& at, const options_of& how
         done = os::set_freebind(*made, family);
     }
     if (done) {
-        done = os::bind(*made, at);
+        done = bind ? bind(*made, at) : os::bind(*made, at);
     }
     if (!done) {
         return tl::unexpected{done.error()};
@@ -59,14 +60,14 @@ os::sys_result<os::fd> bound_clone(const ip::endpoint& at, const options_of& how
 
 // As the first socket is already bound, nobody else can come between.
 os::sys_result<std::vector<os::fd>> bound_clones(const bound_socket& of, const ip::endpoint& at,
-                                                 std::size_t count) {
+                                                 std::size_t count, const bind_call& bind) {
     const int first = of.descriptor.raw();
     options_of how;
     how.v6only = os::v6only(first).value_or(true);
     how.freebind = flag(first, SOL_IP, IP_FREEBIND);
     std::vector<os::fd> made;
     for (std::size_t i = 0; i < count; ++i) {
-        auto each = bound_clone(at, how);
+        auto each = bound_clone(at, how, bind);
         if (!each) {
             return tl::unexpected{each.error()};
         }
@@ -77,7 +78,7 @@ os::sys_result<std::vector<os::fd>> bound_clones(const bound_socket& of, const i
 
 } // namespace
 
-std::string open_clones(bound_socket& of, std::size_t count) {
+std::string open_clones(bound_socket& of, std::size_t count, const bind_call& bind) {
     const auto* at = std::get_if<ip::endpoint>(&of.at);
     if (at == nullptr || of.clones.size() + 1 >= count) {
         return {};
@@ -89,7 +90,7 @@ std::string open_clones(bound_socket& of, std::size_t count) {
     if (const auto done = os::set_reuse_port(of.descriptor, true); !done) {
         return sorry("SO_REUSEPORT: " + done.error().message());
     }
-    auto clones = bound_clones(of, *at, count - 1 - of.clones.size());
+    auto clones = bound_clones(of, *at, count - 1 - of.clones.size(), bind);
     if (!clones) {
         if (of.clones.empty()) {
             static_cast<void>(os::set_reuse_port(of.descriptor, user_shares));

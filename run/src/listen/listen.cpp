@@ -45,11 +45,11 @@ side blame_for(const listen_report& report) {
 
 listen_outcome listen_now(const asio::any_io_executor& executor,
                           const std::vector<plan::wish>& wishes, const plan::facts& known,
-                          std::vector<held_socket> held) {
+                          std::vector<held_socket> held, const bind_call& bind) {
     listen_outcome outcome;
     auto& report = outcome.report;
     report.made = plan::make_plan(wishes, known);
-    auto opened = open_plan(report.made, wishes, std::move(held));
+    auto opened = open_plan(report.made, wishes, std::move(held), bind);
     report.attempts = std::move(opened.attempts);
     report.missing = plan::judge(wishes, report.made, opened.bound);
     if (!report.missing) {
@@ -78,13 +78,14 @@ listen_outcome refused(const listen_facts& facts) {
 } // namespace
 
 void detail::start_listen(const asio::any_io_executor& executor, std::vector<plan::wish> wishes,
-                          std::vector<held_socket> held, deadline until,
+                          std::vector<held_socket> held, deadline until, bind_call bind,
                           completion<listen_outcome> done) {
     const auto slot = done.slot();
-    auto then = [executor, wishes, held = std::move(held),
-                 done = std::move(done)](const listen_facts& facts) mutable {
+    auto then = [executor, wishes, held = std::move(held), bind = std::move(bind),
+                 done = std::move(done)](listen_facts facts) mutable {
+        facts.known.privileged = facts.known.privileged || bind;
         done(facts.why ? refused(facts)
-                       : listen_now(executor, wishes, facts.known, std::move(held)));
+                       : listen_now(executor, wishes, facts.known, std::move(held), bind));
     };
     async_listen_facts(
         executor, std::move(wishes), until,

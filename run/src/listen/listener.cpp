@@ -77,6 +77,7 @@ struct listener::state : std::enable_shared_from_this<listener::state> {
 
     asio::any_io_executor executor;
     std::vector<bound_socket> sockets;
+    bind_call bind; // of clones
     std::vector<entry> streams;
     admit::accept_order order;
     asio::steady_timer pause;
@@ -320,8 +321,10 @@ void listener::state::close(std::span<const os::file_identity> but_not_those) {
     }
 }
 
-listener::listener(asio::any_io_executor executor, std::vector<bound_socket> sockets)
+listener::listener(asio::any_io_executor executor, std::vector<bound_socket> sockets,
+                   bind_call bind)
     : state_{std::make_shared<state>(std::move(executor), std::move(sockets))} {
+    state_->bind = std::move(bind);
     state_->start();
 }
 
@@ -354,7 +357,7 @@ std::vector<std::string> listener::clone(std::size_t count) {
         if (each.over != ip::transport::tcp || each.clones.size() + 1 >= count) {
             continue;
         }
-        if (auto why = open_clones(each, count); !why.empty()) {
+        if (auto why = open_clones(each, count, state_->bind); !why.empty()) {
             remarks.push_back(std::move(why));
         }
     }

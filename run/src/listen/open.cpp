@@ -38,8 +38,8 @@ struct trial {
 class opening {
 public:
     opening(const plan::plan& made, std::vector<held_socket> held,
-            std::vector<std::optional<std::size_t>> kept)
-        : made_{made}, held_{std::move(held)}, kept_{std::move(kept)} {}
+            std::vector<std::optional<std::size_t>> kept, const bind_call& bind)
+        : made_{made}, held_{std::move(held)}, kept_{std::move(kept)}, bind_{bind} {}
 
     opened_plan run() &&;
 
@@ -71,6 +71,7 @@ private:
     const plan::plan& made_;
     std::vector<held_socket> held_;
     std::vector<std::optional<std::size_t>> kept_; // of each planned socket the held one
+    const bind_call& bind_;                        // empty: as this process can
     opened_plan done_;
 };
 
@@ -146,7 +147,10 @@ void opening::bind(trial& now, std::uint16_t port) {
     if (auto* where = std::get_if<ip::endpoint>(&now.told.at); where != nullptr && port != 0) {
         where->port = port;
     }
-    if (const auto bound = os::bind(now.socket, now.told.at); !bound) {
+    const auto* where = std::get_if<ip::endpoint>(&now.told.at);
+    if (const auto bound = where != nullptr && bind_ ? bind_(now.socket, *where)
+                                                     : os::bind(now.socket, now.told.at);
+        !bound) {
         now.fail(bound.error(), operation::bind);
         return;
     }
@@ -440,14 +444,14 @@ side blame(std::error_code why) noexcept {
 }
 
 opened_plan open_plan(const plan::plan& made, const std::vector<plan::wish>& wishes,
-                      std::vector<held_socket> held) {
+                      std::vector<held_socket> held, const bind_call& bind) {
     std::vector<plan::held_socket> seen;
     for (const auto& each : held) {
         const auto& socket = each.socket;
         seen.push_back({socket.at, socket.over, socket.v6only, socket.inherited, each.wish});
     }
     auto kept = plan::compare(made, wishes, seen).kept;
-    return opening{made, std::move(held), std::move(kept)}.run();
+    return opening{made, std::move(held), std::move(kept), bind}.run();
 }
 
 } // namespace portico::run

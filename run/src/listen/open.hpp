@@ -19,7 +19,7 @@ struct opened_plan {
 // long as another process needs to replace a stale one in the same directory, at most
 // file_lock_limit.
 [[nodiscard]] opened_plan open_plan(const plan::plan& made, const std::vector<plan::wish>& wishes,
-                                    std::vector<held_socket> held);
+                                    std::vector<held_socket> held, const bind_call& bind = {});
 
 // Gives those that were taken over what the plan has for them: the length of the queue, the mode of
 // the file. Errors are as in a start.

@@ -47,6 +47,11 @@ struct held_socket {
     ip::listen_address wish; // that it was opened for
 };
 
+// Binds a socket to an address and port, as os::bind() does; of UNIX sockets it is not asked. It
+// may wait for somebody who has the right to ports that this process does not have, but not for
+// long. Threads: that of the listener. Empty: os::bind().
+using bind_call = std::function<os::sys_status(const os::fd&, const ip::endpoint&)>;
+
 // What happened to one planned socket.
 struct open_attempt {
     std::size_t planned = 0;    // index into the plan's sockets
@@ -100,7 +105,9 @@ inline constexpr duration half_way = std::chrono::milliseconds{100};
 // An open stream socket may count as work, so that io_context::run() returns only after close().
 class listener {
 public:
-    listener(asio::any_io_executor executor, std::vector<bound_socket> sockets);
+    // `bind`: how clones are bound.
+    listener(asio::any_io_executor executor, std::vector<bound_socket> sockets,
+             bind_call bind = {});
     listener(const listener&) = delete;
     listener& operator=(const listener&) = delete;
     ~listener();
@@ -171,7 +178,8 @@ struct listen_outcome {
 
 namespace detail {
 void start_listen(const asio::any_io_executor& executor, std::vector<plan::wish> wishes,
-                  std::vector<held_socket> held, deadline until, completion<listen_outcome> done);
+                  std::vector<held_socket> held, deadline until, bind_call bind,
+                  completion<listen_outcome> done);
 }
 
 // Resolves the names among the wishes, gathers facts, plans and opens; completes with
@@ -181,22 +189,24 @@ void start_listen(const asio::any_io_executor& executor, std::vector<plan::wish>
 // `held`: sockets that are open already. A planned one that is among them (see plan::compare()) is
 // not opened but taken over, with its clones and the options that it has. The others are closed,
 // and their files stay. A failed start does nothing to those that are shared with somebody.
+//
+// `bind`: how the others are bound; with one, the plan counts on ports below 1024.
 template <class Token>
 auto async_listen(asio::any_io_executor executor, std::vector<plan::wish> wishes,
-                  std::vector<held_socket> held, deadline until, Token&& token) {
+                  std::vector<held_socket> held, deadline until, bind_call bind, Token&& token) {
     return asio::async_initiate<Token, void(listen_outcome)>(
         [](auto handler, asio::any_io_executor ex, std::vector<plan::wish> what,
-           std::vector<held_socket> have, deadline limit) {
-            detail::start_listen(ex, std::move(what), std::move(have), limit,
+           std::vector<held_socket> have, deadline limit, bind_call how) {
+            detail::start_listen(ex, std::move(what), std::move(have), limit, std::move(how),
                                  completion<listen_outcome>{std::move(handler), ex});
         },
-        token, executor, std::move(wishes), std::move(held), until);
+        token, executor, std::move(wishes), std::move(held), until, std::move(bind));
 }
 template <class Token>
 auto async_listen(asio::any_io_executor executor, std::vector<plan::wish> wishes, deadline until,
                   Token&& token) {
     return async_listen(std::move(executor), std::move(wishes), std::vector<held_socket>{}, until,
-                        std::forward<Token>(token));
+                        bind_call{}, std::forward<Token>(token));
 }
 
 } // namespace portico::run
