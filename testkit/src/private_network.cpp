@@ -1,5 +1,7 @@
 #include "portico/testkit/private_network.hpp"
 
+#include "portico/testkit/all_users.hpp"
+
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -72,15 +74,34 @@ int put_over(const std::string& made, const std::filesystem::path& file) {
     return ::mount(made.c_str(), file.c_str(), nullptr, MS_BIND, nullptr) == 0 ? 0 : errno;
 }
 
+// unshare(1) keeps the process number, so a mark that was inherited from somebody else shows.
+bool is_inside() {
+    const char* inside = std::getenv(mark);
+    return inside != nullptr && inside == std::to_string(::getpid());
+}
+
+// Returns when it cannot be done, with errno.
+void reexecute_by(std::vector<std::string> words, int argc, char** argv) {
+    words.emplace_back("--");
+    words.push_back(own_path());
+    words.insert(words.end(), argv + 1, argv + argc);
+    std::vector<char*> raw;
+    for (auto& word : words) {
+        raw.push_back(word.data());
+    }
+    raw.push_back(nullptr);
+    ::setenv(mark, std::to_string(::getpid()).c_str(), 1);
+    ::execvp(raw[0], raw.data());
+    ::unsetenv(mark);
+}
+
 } // namespace
 
 void reexecute_in_private_network(int argc, char** argv) {
     if (only_lists_tests(argc, argv)) {
         return;
     }
-    // unshare(1) keeps the process number, so a mark that was inherited from somebody else shows.
-    const auto self = std::to_string(::getpid());
-    if (const char* inside = std::getenv(mark); inside != nullptr && inside == self) {
+    if (is_inside()) {
         refusal.clear();
         must_run("ip link set lo up");
         return;
@@ -91,19 +112,28 @@ void reexecute_in_private_network(int argc, char** argv) {
                   run_command("unshare --map-root-user --net --mount true").output + ")";
         return;
     }
-    auto words = *way;
-    words.emplace_back("--");
-    words.push_back(own_path());
-    words.insert(words.end(), argv + 1, argv + argc);
-    std::vector<char*> raw;
-    for (auto& word : words) {
-        raw.push_back(word.data());
-    }
-    raw.push_back(nullptr);
-    ::setenv(mark, self.c_str(), 1);
-    ::execvp(raw[0], raw.data());
-    ::unsetenv(mark);
+    reexecute_by(*way, argc, argv);
     refusal = std::string{"unshare could not be run: "} + std::strerror(errno);
+}
+
+void reexecute_with_all_users(int argc, char** argv) {
+    const std::vector<std::string> way{"unshare", "--net", "--mount"};
+    if (!only_lists_tests(argc, argv) && !is_inside() && !all_users_refusal() &&
+        run_command("unshare --net --mount true").ok()) {
+        reexecute_by(way, argc, argv);
+    }
+}
+
+std::optional<std::string> all_users_refusal() {
+    std::ifstream map{"/proc/self/uid_map"};
+    std::uint64_t inside = 1;
+    std::uint64_t outside = 1;
+    std::uint64_t count = 0;
+    map >> inside >> outside >> count;
+    const bool all = inside == 0 && count >= 65536;
+    return all && ::geteuid() == 0
+               ? std::nullopt
+               : std::optional<std::string>{"this test becomes other users, which takes root"};
 }
 
 std::optional<std::string> private_network_refusal() {
