@@ -2,7 +2,8 @@
 //
 //   old                                       new
 //   starts it ------------------------------>
-//   its sockets, a message each, "end" ----->  reads the file, plans, opens what is new, prepares
+//   its sockets, a message each, and what
+//   else goes on, "end" -------------------->  reads the file, plans, opens what is new, prepares
 //   <-------------------------------- "ready"
 //   accepts nobody any more, "go" ---------->  serves
 //   <------------------------------ "serving"
@@ -74,6 +75,14 @@ struct successor_program {
     std::vector<std::string> variables{}; // "NAME=VALUE", besides our environment
 };
 
+// What goes on besides the sockets. Both sides know what a name means; an unknown one is passed
+// over.
+struct carried_thing {
+    std::string name;
+    std::string text{};
+    os::fd descriptor{}; // where it has one
+};
+
 struct handover_report {
     pid_t successor = 0;
     std::size_t sockets = 0;
@@ -103,14 +112,16 @@ public:
 
     // One of the events follows, not within this call. The error is for a person.
     [[nodiscard]] tl::expected<void, std::string> start(const successor_program& which,
-                                                        std::vector<run::held_socket> sockets);
+                                                        std::vector<run::held_socket> sockets,
+                                                        std::vector<carried_thing> besides);
     // The program that was started, to be reaped when it has ended.
     [[nodiscard]] os::child take_child() { return std::exchange(child_, {}); }
 
 private:
     [[nodiscard]] tl::expected<void, std::string> spawn(const successor_program& which,
                                                         os::fd other_end);
-    [[nodiscard]] tl::expected<void, std::string> send_sockets();
+    [[nodiscard]] tl::expected<void, std::string>
+    send_all(const std::vector<carried_thing>& besides);
     [[nodiscard]] tl::expected<void, std::string> send_one(const std::string& text,
                                                            std::span<const int> descriptors);
     void handle(const std::string& what);
@@ -145,6 +156,7 @@ public:
     [[nodiscard]] std::vector<run::held_socket> take_sockets() {
         return std::exchange(sockets_, {});
     }
+    [[nodiscard]] std::vector<carried_thing> take_carried() { return std::exchange(carried_, {}); }
     // All is prepared; `go` is called when it is our turn, and `gone` when the old one does not
     // want us any more.
     void ready(std::function<void()> go, std::function<void()> gone);
@@ -159,6 +171,7 @@ private:
 
     std::unique_ptr<handover_channel> channel_;
     std::vector<run::held_socket> sockets_;
+    std::vector<carried_thing> carried_;
     bool went_ = false; // it was told to go
     std::function<void()> go_;
     std::function<void()> gone_;

@@ -6,7 +6,6 @@
 
 #include <boost/json.hpp>
 
-#include <array>
 #include <cerrno>
 #include <poll.h>
 #include <utility>
@@ -17,6 +16,26 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t most_sockets = 65536;
+constexpr std::size_t most_carried = 64;
+constexpr std::size_t longest_message = 192
+                                        << 10; // more than a queue of UNIX sockets takes at once
+
+// nullopt: it is something else.
+std::optional<carried_thing> carried_in(std::string_view text, std::vector<os::fd>& with) {
+    boost::system::error_code wrong;
+    const auto read = json::parse(text, wrong);
+    const auto* object = wrong ? nullptr : read.if_object();
+    const auto* name = object == nullptr ? nullptr : object->if_contains("carried");
+    const auto* told = object == nullptr ? nullptr : object->if_contains("text");
+    if (name == nullptr || !name->is_string() || told == nullptr || !told->is_string()) {
+        return std::nullopt;
+    }
+    carried_thing made{std::string{name->get_string()}, std::string{told->get_string()}, {}};
+    if (!with.empty()) {
+        made.descriptor = std::move(with.front());
+    }
+    return made;
+}
 
 // nullopt: it is not what another portico writes.
 std::optional<run::held_socket> from_message(std::string_view text, std::vector<os::fd> with) {
@@ -77,8 +96,8 @@ handover_in::take(boost::asio::io_context& context, os::fd channel) {
 
 tl::expected<void, std::string> handover_in::receive() {
     const auto until = deadline::after(os::now(), handover_patience);
-    std::array<std::byte, 4096> room;
-    while (sockets_.size() < most_sockets) {
+    std::vector<std::byte> room(longest_message);
+    while (sockets_.size() < most_sockets && carried_.size() < most_carried) {
         const auto left = until.remaining(os::now());
         pollfd asked{channel_->raw(), POLLIN, 0};
         if (::poll(&asked, 1,
@@ -96,6 +115,10 @@ tl::expected<void, std::string> handover_in::receive() {
         const std::string_view text{reinterpret_cast<const char*>(room.data()), got->size};
         if (text == "end") {
             return {};
+        }
+        if (auto one = carried_in(text, got->descriptors)) {
+            carried_.push_back(*std::move(one));
+            continue;
         }
         auto made = from_message(text, std::move(got->descriptors));
         if (!made) {

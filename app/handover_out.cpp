@@ -79,7 +79,8 @@ handover_out::~handover_out() {
 }
 
 tl::expected<void, std::string> handover_out::start(const successor_program& which,
-                                                    std::vector<run::held_socket> sockets) {
+                                                    std::vector<run::held_socket> sockets,
+                                                    std::vector<carried_thing> besides) {
     auto pair = os::passing_pair();
     if (!pair) {
         return tl::unexpected{"a channel: " + pair.error().message()};
@@ -91,7 +92,7 @@ tl::expected<void, std::string> handover_out::start(const successor_program& whi
     }
     channel_ = std::make_unique<handover_channel>(
         context_, std::move(pair->first), [this](const std::string& what) { handle(what); });
-    if (auto done = send_sockets(); !done) {
+    if (auto done = send_all(besides); !done) {
         static_cast<void>(child_.kill(SIGKILL));
         return done;
     }
@@ -163,7 +164,7 @@ tl::expected<void, std::string> handover_out::send_one(const std::string& text,
     }
 }
 
-tl::expected<void, std::string> handover_out::send_sockets() {
+tl::expected<void, std::string> handover_out::send_all(const std::vector<carried_thing>& besides) {
     for (const auto& each : sockets_) {
         std::vector<int> descriptors{each.socket.descriptor.raw()};
         for (const auto& clone : each.socket.clones) {
@@ -171,6 +172,14 @@ tl::expected<void, std::string> handover_out::send_sockets() {
         }
         const auto text = to_message(each);
         if (auto done = send_one(text, descriptors); !done) {
+            return done;
+        }
+    }
+    for (const auto& each : besides) {
+        const auto text =
+            json::serialize(json::object{{"carried", each.name}, {"text", each.text}});
+        const int number = each.descriptor.raw();
+        if (auto done = send_one(text, {&number, number < 0 ? 0U : 1U}); !done) {
             return done;
         }
     }
