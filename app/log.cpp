@@ -16,6 +16,7 @@
 #include <cstring>
 #include <poll.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 #include <utility>
 
@@ -128,9 +129,9 @@ std::unique_ptr<spdlog::formatter> formatter_for(const log_settings& settings) {
     auto made = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc, "\n");
     made->add_flag<priority_flag>('*');
     const bool json = settings.format == log_format::json;
-    std::string pattern = settings.journald ? "<%*>" : "";
+    std::string pattern = settings.journald && !settings.syslog ? "<%*>" : "";
     pattern += json ? "{" : "";
-    if (!settings.journald) {
+    if (!settings.journald && !settings.syslog) {
         pattern += json ? R"("time":"%Y-%m-%dT%H:%M:%S.%eZ",)" : "time=%Y-%m-%dT%H:%M:%S.%eZ ";
     }
     pattern += json ? R"("level":"%l",%v})" : "level=%l %v";
@@ -138,18 +139,42 @@ std::unique_ptr<spdlog::formatter> formatter_for(const log_settings& settings) {
     return made;
 }
 
+class log_sink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+public:
+    // Whether the last line was written, whole.
+    [[nodiscard]] virtual bool is_written() const noexcept = 0;
+};
+
+// Whether a line was lost nobody tells.
+class syslog_sink final : public log_sink {
+public:
+    syslog_sink() { ::openlog("portico", LOG_PID | LOG_NDELAY, LOG_DAEMON); }
+    [[nodiscard]] bool is_written() const noexcept override { return true; }
+
+private:
+    void sink_it_(const spdlog::details::log_msg& line) override {
+        spdlog::memory_buf_t text;
+        formatter_->format(line, text);
+        const int priority = line.level == spdlog::level::err    ? LOG_ERR
+                             : line.level == spdlog::level::warn ? LOG_WARNING
+                             : line.level == spdlog::level::info ? LOG_INFO
+                                                                 : LOG_DEBUG;
+        ::syslog(priority, "%.*s", static_cast<int>(text.size()), text.data());
+    }
+    void flush_() override {}
+};
+
 // One write(2) a line, and never a SIGPIPE: a stdio sink would raise it when the reader is gone.
 // What cannot be written, for a full disk or a reader that is slow or gone, is lost and stops
 // nobody.
-class stderr_sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+class stderr_sink final : public log_sink {
 public:
     stderr_sink() {
         struct stat facts {};
         may_break_ = ::fstat(STDERR_FILENO, &facts) != 0 || S_ISFIFO(facts.st_mode) ||
                      S_ISSOCK(facts.st_mode);
     }
-    // Whether the last line was written, whole.
-    [[nodiscard]] bool is_written() const noexcept { return written_; }
+    [[nodiscard]] bool is_written() const noexcept override { return written_; }
 
 private:
     void sink_it_(const spdlog::details::log_msg& line) override {
@@ -267,7 +292,9 @@ std::string to_json_members(std::string_view what, const fields& with) {
 
 struct event_log::state {
     explicit state(const log_settings& settings)
-        : sink{std::make_shared<stderr_sink>()}, logger{"portico", sink} {
+        : sink{settings.syslog ? std::shared_ptr<log_sink>{std::make_shared<syslog_sink>()}
+                               : std::make_shared<stderr_sink>()},
+          logger{"portico", sink} {
         logger.set_formatter(formatter_for(settings));
         logger.set_level(level_of(settings.least));
     }
@@ -276,7 +303,7 @@ struct event_log::state {
         return sink->is_written();
     }
 
-    std::shared_ptr<stderr_sink> sink;
+    std::shared_ptr<log_sink> sink;
     spdlog::logger logger;
     std::uint64_t lost = 0; // lines, and nobody knows yet
 };

@@ -1,5 +1,5 @@
-// The log: one line on stderr for each event, as logfmt or JSON, with the attribute names of
-// OpenTelemetry.
+// The log: one line on stderr, or to syslog(3), for each event, as logfmt or JSON, with the
+// attribute names of OpenTelemetry.
 #pragma once
 
 #include "portico/base/error.hpp"
@@ -23,6 +23,7 @@ struct log_settings {
     log_format format = log_format::logfmt;
     severity least = severity::info; // what is less severe is not written
     bool journald = false;           // "<N>" (sd-daemon(3)) in front of a line, and no time
+    bool syslog = false;             // to syslog(3), which has the time and the severity beside it
 };
 
 // Whether stderr is a stream to journald: JOURNAL_STREAM of the environment names its device and
