@@ -23,6 +23,7 @@ class manager_link {
 public:
     // Takes the variables out of the environment, so that no program gets them.
     manager_link();
+    [[nodiscard]] bool has_manager() const noexcept { return socket_.has_manager(); }
     // For the process that goes on: "NAME=VALUE" each.
     [[nodiscard]] std::vector<std::string> variables() const;
 

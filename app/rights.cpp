@@ -86,19 +86,46 @@ os::capability_set rights_to_start(const std::vector<service_config>& services) 
     return all;
 }
 
-tl::expected<rights_plan, std::string>
-plan_rights(const std::string& user, const std::string& group, os::capability_set also) {
+namespace {
+
+constexpr auto to_bind = os::one_capability(CAP_NET_BIND_SERVICE);
+
+// Without a user to become.
+tl::expected<rights_plan, std::string> plan_to_stay(rights_plan made, const os::privileges& now,
+                                                    os::capability_set also, bool binder) {
+    made.binder = binder && (now.permitted & to_bind) != 0;
+    if (made.binder) {
+        made.keeps = now.permitted & also;
+    }
+    return made;
+}
+
+bool is_root(const os::privileges& now) {
+    return std::find(now.users.begin(), now.users.end(), uid_t{0}) != now.users.end();
+}
+
+} // namespace
+
+tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
+                                                   const std::string& group,
+                                                   os::capability_set also, bool binder) {
     rights_plan made;
+    const auto now = os::read_privileges();
+    if (!now) {
+        return tl::unexpected{"what this process may do cannot be read: " + now.error().message()};
+    }
+    if (user.empty() && binder && is_root(*now)) {
+        return tl::unexpected{std::string{
+            "a binder is of no use to root, which may do all that it may: name the user that the "
+            "services are to run as, user = \"...\", or start it as another user with "
+            "cap_net_bind_service"}};
+    }
     if (user.empty()) {
-        return made;
+        return plan_to_stay(std::move(made), *now, also, binder);
     }
     const auto account = find_user(user);
     if (!account) {
         return tl::unexpected{account.error()};
-    }
-    const auto now = os::read_privileges();
-    if (!now) {
-        return tl::unexpected{"what this process may do cannot be read: " + now.error().message()};
     }
     auto primary = tl::expected<gid_t, std::string>{account->group};
     if (!group.empty()) {
@@ -111,7 +138,7 @@ plan_rights(const std::string& user, const std::string& group, os::capability_se
     wanted.user = account->user;
     wanted.group = *primary;
     wanted.groups = os::getgrouplist(account->name, *primary);
-    wanted.keep = (now->permitted & os::one_capability(CAP_NET_BIND_SERVICE)) | also;
+    wanted.keep = (binder ? 0 : now->permitted & to_bind) | also;
     made.user = account->name;
     if (const auto missing = also & ~now->permitted; missing != 0) {
         return tl::unexpected{"the programs of its services need " + os::capability_names(missing) +
@@ -120,7 +147,7 @@ plan_rights(const std::string& user, const std::string& group, os::capability_se
     }
     if (is_already(*now, wanted)) {
         made.remark = "this process is user " + made.user + " already";
-        return made;
+        return plan_to_stay(std::move(made), *now, also, binder);
     }
     const auto needed = os::one_capability(CAP_SETUID) | os::one_capability(CAP_SETGID);
     if ((now->effective & needed) != needed) {
@@ -128,17 +155,23 @@ plan_rights(const std::string& user, const std::string& group, os::capability_se
                               "' takes root, or cap_setuid and cap_setgid; start it so, or leave "
                               "the user out"};
     }
+    made.binder = binder && (now->permitted & to_bind) != 0;
     made.becomes = std::move(wanted);
     return made;
 }
 
 tl::expected<void, std::string> give_up_rights(const rights_plan& plan) {
-    if (!plan.becomes) {
+    if (plan.becomes) {
+        if (const auto done = os::drop_to(*plan.becomes); !done) {
+            return tl::unexpected{os::to_text(done.error(), *plan.becomes) + ": " +
+                                  done.error().why.message()};
+        }
+    } else if (plan.keeps) {
+        if (const auto done = os::keep_capabilities(*plan.keeps); !done) {
+            return tl::unexpected{"give up capabilities: " + done.error().message()};
+        }
+    } else {
         return {};
-    }
-    if (const auto done = os::drop_to(*plan.becomes); !done) {
-        return tl::unexpected{os::to_text(done.error(), *plan.becomes) + ": " +
-                              done.error().why.message()};
     }
     if (const auto done = os::set_no_new_privileges(); !done) {
         return tl::unexpected{"no new privileges: " + done.error().message()};
@@ -147,11 +180,17 @@ tl::expected<void, std::string> give_up_rights(const rights_plan& plan) {
 }
 
 std::string to_text(const rights_plan& plan) {
-    if (!plan.becomes) {
-        return plan.remark.empty() ? "stays who it is" : plan.remark;
+    if (plan.becomes) {
+        return "becomes user " + plan.user + " (" + std::to_string(plan.becomes->user) +
+               "), keeps " + os::capability_names(plan.becomes->keep) +
+               ", and programs get no new privileges";
     }
-    return "becomes user " + plan.user + " (" + std::to_string(plan.becomes->user) + "), keeps " +
-           os::capability_names(plan.becomes->keep) + ", and programs get no new privileges";
+    const auto who = plan.remark.empty() ? std::string{"stays who it is"} : plan.remark;
+    if (plan.keeps) {
+        return who + ", keeps " + os::capability_names(*plan.keeps);
+    }
+    const auto now = os::read_privileges();
+    return now ? who + ", keeps " + os::capability_names(now->permitted) : who;
 }
 
 } // namespace portico::app

@@ -18,15 +18,20 @@ struct rights_plan {
     std::optional<os::new_identity> becomes{}; // nullopt: it stays who it is
     std::string user;                          // its name
     std::string remark;                        // why something cannot be as it was asked for
+    // With the same user, these capabilities alone are kept; nullopt: all.
+    std::optional<os::capability_set> keeps{};
+    bool binder = false; // it has the right to ports below 1024, and gives it to a binder
 };
 
 // `user` and `group` are names or numbers; with an empty user nothing is given up. The primary and
 // supplementary groups are the user's, unless `group` names another primary one. Ports below 1024
 // can still be opened by a reload, if that is possible now. `also`: what the programs of the
-// services need, see rights_to_start(); it is an error when it is not there. The error is for a
-// person.
-[[nodiscard]] tl::expected<rights_plan, std::string>
-plan_rights(const std::string& user, const std::string& group, os::capability_set also);
+// services need, see rights_to_start(); it is an error when it is not there. `binder`: a binder is
+// asked for, and this process keeps no right to such ports. The error is for a person.
+[[nodiscard]] tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
+                                                                 const std::string& group,
+                                                                 os::capability_set also,
+                                                                 bool binder = false);
 
 // The capabilities that it takes to start such a program, and to end it; those of all programs.
 [[nodiscard]] os::capability_set rights_to_start(const run::program_options& program);

@@ -1,6 +1,6 @@
 #include "serve_check.hpp"
 
-#include "rights.hpp"
+#include "host_guard.hpp"
 
 #include "portico/os/clock.hpp"
 #include "portico/plan/difference.hpp"
@@ -71,6 +71,16 @@ std::string kind_of(const service_config& which) {
                                     : listed("program", asked.program);
 }
 
+std::string about_binder(const serve_config& config, bool is_possible) {
+    if (!config.binder) {
+        return "none";
+    }
+    const auto ports = binder_ports(config);
+    return ports.empty()  ? "none, because no service listens at a port below 1024"
+           : !is_possible ? "none, because this process has no cap_net_bind_service to give to it"
+                          : "a process that binds to " + to_text(ports) + " and nothing else";
+}
+
 // Sockets that two services wish for.
 std::string conflicts(const plan::plan& made, const std::vector<plan::wish>& wishes,
                       const std::vector<std::string_view>& of) {
@@ -89,7 +99,7 @@ std::string conflicts(const plan::plan& made, const std::vector<plan::wish>& wis
 
 } // namespace
 
-int check_config(const serve_config& config) {
+int check_config(const serve_config& config, const std::string& own_program) {
     const auto wishes = wishes_of(config);
     const auto of = owners(config);
     const auto known = gather(config, wishes);
@@ -100,8 +110,11 @@ int check_config(const serve_config& config) {
     for (const auto& each : config.services) {
         std::cout << "service " << each.name << ": " << kind_of(each) << '\n';
     }
-    const auto rights = plan_rights(config.user, config.group, rights_to_start(config.services));
-    std::cout << "rights: " << (rights ? to_text(*rights) : rights.error()) << "\n\n"
+    const auto rights =
+        plan_rights(config.user, config.group, rights_to_start(config.services), config.binder);
+    std::cout << "rights: " << (rights ? to_text(*rights) : rights.error()) << '\n'
+              << "binder: " << about_binder(config, rights && rights->binder) << '\n'
+              << explain_sandbox(plan_sandbox(config, own_program)) << '\n'
               << plan::to_text(made, wishes);
     const auto missing = plan::judge(wishes, made, std::vector<bool>(made.sockets.size(), true));
     const auto twice = conflicts(made, wishes, of);
@@ -117,7 +130,8 @@ int check_config(const serve_config& config) {
     return missing || has_fault || !twice.empty() || !rights ? exit_code(side::caller) : 0;
 }
 
-int print_difference(const serve_config& now, const serve_config& next) {
+int print_difference(const serve_config& now, const serve_config& next,
+                     const std::string& own_program) {
     const auto before = wishes_of(now);
     const auto after = wishes_of(next);
     const auto known_before = gather(now, before);
@@ -145,6 +159,11 @@ int print_difference(const serve_config& now, const serve_config& next) {
                          [&](const auto& one) { return one.name == each.name; })) {
             std::cout << "stop   service " << each.name << '\n';
         }
+    }
+    if (const auto why = find_shortage(plan_sandbox(now, own_program), next, own_program);
+        !why.empty()) {
+        std::cout << "not by a reload: " << why << '\n';
+        return exit_code(side::caller);
     }
     return 0;
 }

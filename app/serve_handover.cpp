@@ -33,6 +33,27 @@ bool serve_run::take_over() {
     }
     before_ = *std::move(made);
     given_ = before_->take_sockets();
+    auto besides = before_->take_carried();
+    if (const auto done = guard_.take(besides); !done) {
+        std::cerr << "portico: serve: " << done.error() << '\n';
+        return false;
+    }
+    if (auto file = pid_file::among(besides)) {
+        pid_file_.emplace(*std::move(file));
+    }
+    return true;
+}
+
+bool serve_run::claim_pid_file() {
+    if (pid_file_ || first_.pid_file.empty()) {
+        return true;
+    }
+    auto made = pid_file::take(first_.pid_file);
+    if (!made) {
+        std::cerr << "portico: serve: " << made.error() << '\n';
+        return false;
+    }
+    pid_file_.emplace(*std::move(made));
     return true;
 }
 
@@ -70,6 +91,9 @@ void serve_run::wait_for_turn() {
 void serve_run::tell_serving() {
     before_->serving([this] {
         log_.write(severity::info, "the process before us has handed over");
+        if (pid_file_) {
+            pid_file_->write();
+        }
         // Not within the call of what is to be destroyed.
         boost::asio::post(context_, [this] {
             before_.reset();
@@ -89,12 +113,17 @@ void serve_run::hand_over() {
         return handle_not_handed_over(sockets.error().message());
     }
     program_.variables = manager_.variables();
+    auto besides = guard_.carried();
+    if (pid_file_) {
+        pid_file_->add_to(besides);
+    }
     after_ = std::make_unique<handover_out>(
         context_,
         handover_out::events{[this](bool on) { pause(on); },
                              [this](const handover_report& report) { handle_handed_over(report); },
                              [this](const std::string& why) { handle_not_handed_over(why); }});
-    if (const auto begun = after_->start(program_, *std::move(sockets)); !begun) {
+    if (const auto begun = after_->start(program_, *std::move(sockets), std::move(besides));
+        !begun) {
         handle_not_handed_over(begun.error());
     }
 }
@@ -124,6 +153,9 @@ void serve_run::handle_handed_over(const handover_report& report) {
               '\n');
     log_.write(severity::info, "handed over; stopping when the last connection has ended", what);
     ending_ = true;
+    if (pid_file_) {
+        pid_file_->let_go();
+    }
     os::notice next;
     next.main_process = report.successor;
     manager_.tell(next, log_);

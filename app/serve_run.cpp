@@ -20,7 +20,7 @@ int serve_run::run() {
     // Who started us may have ignored it, and then nobody could tell how a program ended.
     std::signal(SIGCHLD, SIG_DFL);
     wait_for_signal();
-    if (!take_over()) {
+    if (!take_over() || !claim_pid_file()) {
         return exit_code(side::system);
     }
     manager_.start_watchdog(context_);
@@ -93,6 +93,7 @@ void serve_run::tell_ready() {
     if (const auto sockets = shared_sockets()) {
         manager_.keep(*sockets, log_);
     }
+    background_.tell_ready();
 }
 
 // ---- signals ----

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "config/config.hpp"
+#include "daemon.hpp"
 #include "handover.hpp"
+#include "host_guard.hpp"
 #include "log.hpp"
 #include "manager_link.hpp"
-#include "rights.hpp"
+#include "pid_file.hpp"
 #include "service_run.hpp"
 
 #include "portico/run/listen.hpp"
@@ -50,12 +52,13 @@ struct transition {
 class serve_run {
 public:
     // `program`: how the next process is started by a handover. `take_from`: a process whose
-    // sockets are used where the configuration wishes for them.
+    // sockets are used where the configuration wishes for them. `background` outlives it.
     serve_run(std::string path, const serve_config& first, const log_settings& logging,
               successor_program program, std::optional<pid_t> take_from, manager_link manager,
-              rights_plan rights)
+              host_guard guard, daemon_start& background)
         : path_{std::move(path)}, log_{logging}, first_{first}, take_from_{take_from},
-          program_{std::move(program)}, manager_{std::move(manager)}, rights_{std::move(rights)} {}
+          program_{std::move(program)}, manager_{std::move(manager)}, guard_{std::move(guard)},
+          background_{background} {}
 
     // Returns the exit code.
     int run();
@@ -80,6 +83,7 @@ private:
 
     // ---- from the process before us, and to the next one: serve_handover.cpp ----
     [[nodiscard]] bool take_over();
+    [[nodiscard]] bool claim_pid_file();
     [[nodiscard]] bool take_from(pid_t which);
     void wait_for_turn();
     void tell_serving();
@@ -126,10 +130,12 @@ private:
     std::unique_ptr<handover_out> after_; // while the next one is on its way
     std::vector<run::held_socket> given_; // by the process before us, until the start
     std::optional<pid_t> take_from_;
-    std::vector<os::child> failed_; // next processes, until they have ended
+    std::vector<os::child> failed_; // next processes, and a binder, until they have ended
     successor_program program_;     // as it was started
     manager_link manager_;
-    rights_plan rights_;
+    host_guard guard_;
+    daemon_start& background_;
+    std::optional<pid_file> pid_file_;
     bool ending_ = false;
     int exit_code_ = 0;
 };

@@ -75,13 +75,16 @@ void serve_run::begin(serve_config next, bool by_network) {
             now.of_service.push_back(i);
         }
     }
+    if (const auto why = guard_.find_shortage(now.next); !why.empty()) {
+        return fail(why, side::caller);
+    }
     auto held = shared_sockets();
     if (!held) {
         return fail("its sockets cannot be shared: " + held.error().message(), side::system);
     }
     const auto limit = now.next.timeout.value_or(std::chrono::seconds{10});
     run::async_listen(context_.get_executor(), now.wishes, *std::move(held),
-                      deadline::after(os::now(), limit),
+                      deadline::after(os::now(), limit), guard_.bind_call(),
                       [this](run::listen_outcome outcome) { handle_opened(std::move(outcome)); });
 }
 
@@ -148,8 +151,8 @@ void serve_run::spread(std::vector<run::bound_socket> sockets) {
     }
     for (std::size_t i = 0; i < parts.size(); ++i) {
         auto& config = now.next.services[i];
-        auto listener =
-            std::make_unique<run::listener>(context_.get_executor(), std::move(parts[i]));
+        auto listener = std::make_unique<run::listener>(context_.get_executor(),
+                                                        std::move(parts[i]), guard_.bind_call());
         const event_log log{log_, {{"service", config.name}}};
         now.made.push_back({config, std::make_shared<service_run>(
                                         context_, log, config.choice, std::move(listener),
@@ -204,8 +207,11 @@ void serve_run::swap() {
         for (const auto& each : now.made) {
             each.run->open_clones();
         }
-        if (const auto done = give_up_rights(rights_); !done) {
-            return fail("[serve] user: " + done.error(), side::system);
+        if (const auto done = guard_.enter(now.next, log_); !done) {
+            return fail(now.next.locate(done.error()), side::system);
+        }
+        if (auto binder = guard_.take_child(); binder.pid() > 0) {
+            failed_.push_back(std::move(binder)); // for when it ends before us
         }
     }
     for (const auto& each : now.made) {

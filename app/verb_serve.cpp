@@ -1,6 +1,7 @@
 // portico serve FILE: many services in one process, each on every address.
 
 #include "config/config.hpp"
+#include "daemon.hpp"
 #include "journal_errors.hpp"
 #include "manager_link.hpp"
 #include "serve_check.hpp"
@@ -17,7 +18,9 @@ namespace {
 struct serve_options {
     std::string file;
     std::string next; // --diff
+    std::string pid_file;
     bool check = false;
+    bool daemon = false;
     pid_t take_from = 0;
 };
 
@@ -45,26 +48,47 @@ int run_serve(const serve_options& asked) {
         return config.error();
     }
     if (asked.check) {
-        return check_config(*config);
+        return check_config(*config, own_program());
     }
     if (!asked.next.empty()) {
         const auto next = read(asked.next);
-        return next ? print_difference(*config, *next) : next.error();
+        return next ? print_difference(*config, *next, own_program()) : next.error();
     }
-    auto rights = plan_rights(config->user, config->group, rights_to_start(config->services));
+    auto rights =
+        plan_rights(config->user, config->group, rights_to_start(config->services), config->binder);
     if (!rights) {
-        std::cerr << "portico: serve: [serve] user: " << rights.error() << '\n';
+        std::cerr << "portico: serve: [serve] " << (config->user.empty() ? "binder" : "user")
+                  << ": " << rights.error() << '\n';
         return exit_code(side::caller);
     }
+    if (!asked.pid_file.empty()) {
+        config->pid_file = asked.pid_file;
+    }
+    daemon_start background;
+    if (asked.daemon) {
+        if (const auto why = find_daemon_trouble(config->log, manager.has_manager());
+            !why.empty()) {
+            std::cerr << "portico: serve: --daemon: " << why << '\n';
+            return exit_code(side::caller);
+        }
+        auto begun = daemon_start::begin(config->log);
+        if (!begun) {
+            return begun.error();
+        }
+        background = *std::move(begun);
+    }
     const auto logging = config->log;
-    return serve_run{asked.file,
-                     *std::move(config),
-                     logging,
-                     {own_program(), {"portico", "serve", asked.file}, {}},
-                     asked.take_from != 0 ? std::optional{asked.take_from} : std::nullopt,
-                     std::move(manager),
-                     *std::move(rights)}
-        .run();
+    const int code = serve_run{asked.file,
+                               *std::move(config),
+                               logging,
+                               {own_program(), {"portico", "serve", asked.file}, {}},
+                               asked.take_from != 0 ? std::optional{asked.take_from} : std::nullopt,
+                               std::move(manager),
+                               host_guard{*std::move(rights), own_program()},
+                               background}
+                         .run();
+    background.tell_failure(code);
+    return code;
 }
 
 } // namespace
@@ -85,6 +109,11 @@ void add_serve(CLI::App& command, invocation& call) {
                      "wishes for them")
         ->type_name("PID")
         ->check(CLI::Range(1, 1 << 22).description(""));
+    verb->add_flag("--daemon", asked->daemon,
+                   "run in the background; this process ends when everything listens");
+    verb->add_option("--pid-file", asked->pid_file,
+                     "have the process number in this file, locked, so that no second one starts")
+        ->type_name("FILE");
     verb->footer(
         "signals:\n"
         "  HUP    read the file again; what has not changed goes on, and an error changes\n"

@@ -224,12 +224,17 @@ private:
                           : in.level == "warning" ? severity::warning
                           : in.level == "debug"   ? severity::debug
                                                   : severity::info;
+        made_.log.syslog = in.log_to == "syslog";
         for (const auto& [which, where] : process_) {
             made_.keys.emplace(which->name, where);
         }
         made_.timeout = in.timeout;
         made_.user = in.user;
         made_.group = in.group;
+        made_.sandbox = in.sandbox;
+        made_.binder = in.binder;
+        made_.binder_ports = in.binder_ports;
+        made_.pid_file = in.pid_file;
         for (const auto& [which, name] : {std::pair{table::log, "log"}, {table::serve, "serve"}}) {
             if (const auto keys = keys_toml(which, in); !keys.empty()) {
                 made_.text += fmt::format("[{}]\n{}\n", name, keys);

@@ -37,6 +37,10 @@ struct serve_config {
     std::optional<duration> timeout{};
     std::string user{}; // that the process becomes when its sockets are open
     std::string group{};
+    std::string sandbox = "auto"; // "on", "off"
+    bool binder = false;
+    std::vector<std::string> binder_ports{};
+    std::string pid_file{};
     std::vector<service_config> services{}; // in the order of the files; at least one
     std::string text{};                     // canonical TOML of all of it, which reads back as this
     std::map<std::string, place, std::less<>> keys{}; // where those of [log] and [serve] stand

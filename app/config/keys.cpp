@@ -1,5 +1,7 @@
 #include "config/keys.hpp"
 
+#include "port_range.hpp"
+
 #include <algorithm>
 #include <array>
 #include <type_traits>
@@ -55,6 +57,8 @@ constexpr number_slot relay_number = number<&settings::asks, &service_request::r
 
 constexpr std::array<string_view, 2> formats{"logfmt", "json"};
 constexpr std::array<string_view, 4> levels{"error", "warning", "info", "debug"};
+constexpr std::array<string_view, 2> destinations{"stderr", "syslog"};
+constexpr std::array<string_view, 3> sandboxes{"auto", "on", "off"};
 constexpr std::array<string_view, 2> families{"ipv4", "ipv6"};
 constexpr std::array<string_view, 6> builtins{"echo", "discard", "daytime",
                                               "time", "chargen", "hello"};
@@ -69,10 +73,22 @@ constexpr kind_set moving = kind::relay | kind::socks;
 const std::array keys{
     key{"format", table::log, kind::every, &reach<&settings::format>, {}, formats},
     key{"level", table::log, kind::every, &reach<&settings::level>, {}, levels},
+    key{.name = "output", .in = table::log, .at = &reach<&settings::log_to>, .words = destinations},
 
     key{"timeout", table::serve, kind::every, &reach<&settings::timeout>},
     key{"user", table::serve, kind::every, &reach<&settings::user>},
     key{"group", table::serve, kind::every, &reach<&settings::group>},
+    key{.name = "sandbox",
+        .in = table::serve,
+        .at = &reach<&settings::sandbox>,
+        .words = sandboxes},
+    key{.name = "binder", .in = table::serve, .at = &reach<&settings::binder>},
+    key{.name = "binder-ports",
+        .in = table::serve,
+        .at = &reach<&settings::binder_ports>,
+        .fault = port_range_fault,
+        .form = list_form::commas},
+    key{.name = "pid-file", .in = table::serve, .at = &reach<&settings::pid_file>},
 
     // where to listen
     key{.name = "listen", .at = where<&wish_flags::addresses>, .form = list_form::commas},

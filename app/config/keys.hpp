@@ -23,10 +23,15 @@ struct settings {
     // [log]
     std::string format = "logfmt";
     std::string level = "info";
+    std::string log_to = "stderr";
     // [serve]
     std::optional<duration> timeout{};
     std::string user{};
     std::string group{};
+    std::string sandbox = "auto";
+    bool binder = false;
+    std::vector<std::string> binder_ports{};
+    std::string pid_file{};
     // [service.NAME]
     wish_flags where{};
     std::string family{};
@@ -80,7 +85,7 @@ struct key {
     slot at{};
     carries over = carries::anything;
     std::span<const std::string_view> words{};               // of a text: only these
-    std::string (*fault)(const std::string& text) = nullptr; // of a text: what is wrong with it
+    std::string (*fault)(const std::string& text) = nullptr; // of a text, or of each: its fault
     std::int64_t least = 0;                                  // of a number
     std::int64_t most = 0;
     list_form form = list_form::plain;

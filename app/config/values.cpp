@@ -238,6 +238,9 @@ private:
                                                  "or after one",
                                                  which_.name));
             }
+            if (auto wrong = which_.fault == nullptr ? "" : which_.fault(each); !wrong.empty()) {
+                return fail(item.at, fmt::format("'{}': {}", which_.name, wrong));
+            }
             all.push_back(std::move(each));
             into_.items.push_back(item.at);
         }

@@ -21,15 +21,21 @@ inline std::size_t open_descriptors(pid_t of) {
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
-// A line of /proc/PID/status, in KiB.
-inline std::uint64_t status_of(pid_t pid, const std::string& what) {
+// A line of /proc/PID/status: "2" of "Seccomp"; empty when there is none.
+inline std::string status_value(pid_t pid, const std::string& what) {
     std::ifstream file{proc_of(pid) / "status"};
     for (std::string line; std::getline(file, line);) {
-        if (line.starts_with(what + ":")) {
-            return std::stoull(line.substr(what.size() + 1));
+        if (line.starts_with(what + ":\t")) {
+            return line.substr(what.size() + 2);
         }
     }
-    return 0;
+    return {};
+}
+
+// The number in such a line, in KiB where it is a size; 0 when there is none.
+inline std::uint64_t status_of(pid_t pid, const std::string& what) {
+    const auto text = status_value(pid, what);
+    return text.empty() ? 0 : std::stoull(text);
 }
 
 // Those of all its threads, with the ones that have ended and were not reaped.

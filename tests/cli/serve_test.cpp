@@ -1,7 +1,7 @@
 // `portico serve`: many services from one file, and reloads that nobody notices.
 
-#include "listening.hpp"
 #include "nginx_directories.hpp"
+#include "serving.hpp"
 
 #include "portico/os/clock.hpp"
 
@@ -21,54 +21,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-
-struct finished {
-    int status = 0;
-    std::string out;
-    std::string err;
-};
-
-finished finish(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {command, "serve"});
-    process program{std::move(arguments)};
-    finished made;
-    made.status = program.wait();
-    made.out = program.out();
-    made.err = program.err();
-    return made;
-}
-
-class serve_command : public command_test {
-protected:
-    void SetUp() override {
-        command_test::SetUp();
-        if (!IsSkipped()) {
-            config_ = file("portico.toml");
-        }
-    }
-
-    void write(const std::string& text) { write(config_, text); }
-    static void write(const std::string& name, const std::string& text) {
-        // Not in place: a reload may read it at any time.
-        std::ofstream{name + ".new"} << text;
-        std::filesystem::rename(name + ".new", name);
-    }
-    [[nodiscard]] process serve(const testkit::process_options& how = {}) const {
-        return process{{command, "serve", config_}, how};
-    }
-    // After `number` reloads of its life.
-    static testing::AssertionResult reload(process& server, int number) {
-        server.signal(SIGHUP);
-        const auto done = server.wait_for_out("reloaded " + std::to_string(number) + "\n");
-        return done ? testing::AssertionSuccess() : testing::AssertionFailure() << server.err();
-    }
-    static ip::any_endpoint at(const std::string& text) { return ip::parse_endpoint(text).value(); }
-    static std::string echoed(const ip::any_endpoint& where, const std::string& text) {
-        return ask(connect_to(where), text);
-    }
-
-    std::string config_;
-};
 
 TEST_F(serve_command, serves_every_kind_of_service_over_both_families) {
     write(R"([service.echo]
@@ -253,7 +205,7 @@ TEST_F(serve_command, files_that_are_broken_in_many_ways_change_nothing) {
     ASSERT_TRUE(server.wait_for_err("this cannot be read: No such file"));
     EXPECT_EQ(ask(client, "still"), "still");
     EXPECT_EQ(echoed(at("[::1]:7001"), "new"), "new");
-    write(program);
+    write(good + "max-connections = 3\n");
     EXPECT_TRUE(reload(server, 1));
 }
 
@@ -595,27 +547,6 @@ TEST_F(serve_command, sockets_that_the_manager_kept_are_used_again) {
 }
 
 // ---- handover ----
-
-class handover_command : public serve_command {
-protected:
-    // From the process `old` to the next one, whose number it returns. They write to the pipes of
-    // the first one, which has to be there.
-    static pid_t hand_over(process& first, pid_t old) {
-        ::kill(old, SIGUSR2);
-        const auto next =
-            first.wait_for_out('\n' + std::to_string(old) + " handed over to (\\d+)\n");
-        EXPECT_TRUE(next) << first.out() << first.err();
-        return next ? std::stoi(*next) : 0;
-    }
-    // Its end; it is no child of ours.
-    static void wait_for_end_of(pid_t which) {
-        const os::fd watched{static_cast<int>(::syscall(SYS_pidfd_open, which, 0))};
-        if (watched) {
-            pollfd ended{watched.raw(), POLLIN, 0};
-            EXPECT_EQ(::poll(&ended, 1, 60'000), 1) << which << " does not end";
-        }
-    }
-};
 
 TEST_F(handover_command, the_next_process_has_the_sockets_and_the_old_one_its_connections) {
     const std::string rest = "listen = [\":0\", \"unix:" + file("s") + "\"]\nbuiltin = \"echo\"\n";
