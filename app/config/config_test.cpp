@@ -449,6 +449,14 @@ INSTANTIATE_TEST_SUITE_P(
                "expected after =; write for instance /64=20/1s, or /64=20/1s+50 for 50 at once\n"
                "p.toml:7:11: 'max-per': '/33=1' begins with no prefix length; write /32 or /24 "
                "(IPv4), /128, /64, /56 or /48 (IPv6), and =\n"},
+        broken{"ports_and_a_sandbox_that_cannot_be_read",
+               "[serve]\nsandbox = true\nbinder = 'yes'\nbinder-ports = ['80', '5-4']\n" + echo,
+               "p.toml:2:11: 'sandbox' takes a text in quotes, and this is true or false\n"
+               "    one of \"auto\", \"on\", \"off\"\n"
+               "p.toml:3:10: 'binder' takes true or false, and this is a text\n"
+               "    write binder = true or binder = false, without quotes\n"
+               "p.toml:4:23: 'binder-ports': '5-4' are no ports: write one from 1 to 65535, such "
+               "as 80, or the first and the last, such as 1-1023\n"},
         broken{"a_rule_of_nothing", echo + "allow = []\ndeny = ''\nmax-per = '/32=1,'\n",
                "p.toml:4:9: 'allow' is an empty list\n"
                "    leave the key out where nothing is meant\n"
