@@ -5,8 +5,9 @@
 namespace portico::os {
 namespace {
 
-constexpr auto netstat = "TcpExt: SyncookiesSent ListenOverflows ListenDrops TCPReqQFullDrop\n"
-                         "TcpExt: 1 22 333 4444\n"
+constexpr auto netstat = "TcpExt: SyncookiesSent ListenOverflows ListenDrops TCPReqQFullDrop "
+                         "TCPReqQFullDoCookies IPReversePathFilter\n"
+                         "TcpExt: 1 22 333 4444 5 6\n"
                          "IpExt: InNoRoutes ListenDrops\n"
                          "IpExt: 5 6\n";
 constexpr auto snmp = "Ip: Forwarding OutRsts\n"
@@ -16,7 +17,7 @@ constexpr auto snmp = "Ip: Forwarding OutRsts\n"
 
 TEST(tcp_counters, the_numbers_below_their_names_in_their_group) {
     const auto read = parse_tcp_counters(netstat, snmp);
-    EXPECT_EQ(read, (tcp_counters{22, 333, 4444, UINT64_MAX}));
+    EXPECT_EQ(read, (tcp_counters{22, 333, 4444, UINT64_MAX, 1, 5, 6}));
 }
 
 TEST(tcp_counters, a_counter_that_is_not_there_is_unset_and_the_others_are_read) {
@@ -39,16 +40,17 @@ TEST(tcp_counters, lines_that_do_not_fit_together_are_not_believed) {
 }
 
 TEST(tcp_counters, a_difference_is_unset_where_it_would_mean_nothing) {
-    const tcp_counters before{1, 5, std::nullopt, 7};
-    const tcp_counters after{3, 4, 6, 7};
-    EXPECT_EQ(difference(before, after), (tcp_counters{2, std::nullopt, std::nullopt, 0}));
+    const tcp_counters before{1, 5, std::nullopt, 7, 1, 2, 3};
+    const tcp_counters after{3, 4, 6, 7, 2, 4, 6};
+    EXPECT_EQ(difference(before, after), (tcp_counters{2, std::nullopt, std::nullopt, 0, 1, 2, 3}));
 }
 
 TEST(tcp_counters, this_kernel_has_all_of_them) {
     const auto read = read_tcp_counters();
     ASSERT_TRUE(read) << read.error().message();
     EXPECT_TRUE(read->listen_overflows && read->listen_drops && read->request_drops &&
-                read->resets_sent);
+                read->resets_sent && read->cookies_sent && read->request_cookies &&
+                read->reverse_path);
 }
 
 } // namespace
