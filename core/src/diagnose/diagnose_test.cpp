@@ -1,0 +1,231 @@
+#include "portico/diagnose/diagnose.hpp"
+
+#include <gtest/gtest.h>
+#include <set>
+
+namespace portico::diagnose {
+namespace {
+
+ip::endpoint at(std::string_view text) {
+    return ip::parse_endpoint(text).value();
+}
+
+socket listening(std::string_view where, std::uint64_t inode = 7) {
+    socket made;
+    made.state = socket_state::listening;
+    made.local = at(where);
+    made.v6 = at(where).address.is_v6();
+    made.inode = inode;
+    made.most = 128;
+    if (made.v6) {
+        made.v6only = false;
+    }
+    return made;
+}
+
+socket connection(std::string_view local, std::string_view peer,
+                  socket_state state = socket_state::established) {
+    socket made;
+    made.state = state;
+    made.local = at(local);
+    made.peer = at(peer);
+    made.v6 = at(local).address.is_v6();
+    made.inode = state == socket_state::time_wait ? 0 : 9;
+    return made;
+}
+
+facts host(std::vector<socket> sockets = {}) {
+    facts made;
+    made.host.interfaces = {"lo", "eth0"};
+    made.host.addresses = {{"lo", 1, ip::address::loopback(ip::family::v4)},
+                           {"lo", 1, ip::address::loopback(ip::family::v6)},
+                           {"eth0", 2, at("192.0.2.1:0").address}};
+    made.sockets = std::move(sockets);
+    return made;
+}
+
+diagnosis ask(act what, std::vector<std::string> places, const facts& known,
+              bool reuse_port = false) {
+    question asked;
+    asked.what = what;
+    asked.text = places.front();
+    for (const auto& each : places) {
+        asked.places.emplace_back(at(each));
+    }
+    asked.reuse_port = reuse_port;
+    return diagnose(asked, known);
+}
+
+TEST(causes, have_names_and_exit_codes_of_their_own_and_none_of_the_common_ones) {
+    std::set<std::string_view> names;
+    std::set<int> codes;
+    for (const auto each : all_causes()) {
+        EXPECT_TRUE(names.insert(name_of(each)).second) << name_of(each);
+        EXPECT_TRUE(codes.insert(exit_code(each)).second) << name_of(each);
+        EXPECT_LT(exit_code(each), 100);
+    }
+    EXPECT_EQ(exit_code(cause::none), 0);
+    EXPECT_EQ(exit_code(cause::in_use), 10); // scripts know them
+    EXPECT_EQ(exit_code(cause::no_permission), 27);
+    EXPECT_EQ(exit_code(cause::nobody_listens), 40);
+    EXPECT_EQ(exit_code(cause::no_answer), 54);
+    EXPECT_EQ(names.size(), 34U);
+}
+
+TEST(diagnose, of_a_free_port_finds_nothing_and_says_what_it_is_not) {
+    const auto made = ask(act::bind, {"0.0.0.0:8080"}, host());
+    EXPECT_EQ(made.answer(), cause::none);
+    EXPECT_FALSE(made.excluded.empty());
+}
+
+TEST(diagnose, an_ipv4_mapped_listener_is_one_of_ipv4) {
+    const auto known = host({listening("[::ffff:127.0.0.1]:8080")});
+    EXPECT_EQ(ask(act::bind, {"127.0.0.1:8080"}, known).answer(), cause::in_use);
+    EXPECT_EQ(ask(act::bind, {"192.0.2.1:8080"}, known).answer(), cause::none);
+    EXPECT_EQ(ask(act::connect, {"127.0.0.1:8080"}, known).answer(), cause::none);
+}
+
+TEST(diagnose, an_ipv6_wildcard_whose_v6only_is_not_known_is_likely_in_the_way) {
+    auto known = host({listening("[::]:8080")});
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:8080"}, known).findings.front().sure, sureness::certain);
+    known.sockets.front().v6only.reset();
+    const auto made = ask(act::bind, {"0.0.0.0:8080"}, known);
+    EXPECT_EQ(made.answer(), cause::v6_wildcard_takes_v4);
+    EXPECT_EQ(made.findings.front().sure, sureness::likely);
+    known.sockets.front().v6only = true;
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:8080"}, known).answer(), cause::none);
+}
+
+TEST(diagnose, reuseport_without_the_flags_is_a_guess) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.uid = known.sockets.front().uid = 5;
+    auto made = ask(act::bind, {"0.0.0.0:8080"}, known, true);
+    EXPECT_EQ(made.answer(), cause::reuse_port_missing);
+    EXPECT_EQ(made.findings.front().sure, sureness::possible);
+    known.uid = 6;
+    made = ask(act::bind, {"0.0.0.0:8080"}, known, true);
+    EXPECT_EQ(made.answer(), cause::reuse_port_other_user);
+    EXPECT_EQ(made.findings.front().sure, sureness::likely);
+    known.sockets.front().reuse_port = false;
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:8080"}, known, true).answer(), cause::reuse_port_missing);
+}
+
+TEST(diagnose, a_source_port_is_told_from_a_connection_that_a_server_left) {
+    const auto outgoing = host({connection("192.0.2.1:40000", "198.51.100.1:443")});
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:40000"}, outgoing).answer(), cause::ephemeral_source_port);
+    const auto left = host({connection("192.0.2.1:8080", "198.51.100.1:40000")});
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:8080"}, left).answer(), cause::connections_left);
+    // Both ports of the range: it may be either.
+    const auto unsure = host({connection("192.0.2.1:40000", "198.51.100.1:40001")});
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:40000"}, unsure).findings.front().sure, sureness::likely);
+}
+
+TEST(diagnose, connections_of_a_server_that_listens_are_not_told_besides) {
+    const auto known =
+        host({listening("0.0.0.0:8080"), connection("192.0.2.1:8080", "198.51.100.1:40000")});
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:8080"}, known).findings.size(), 1U);
+}
+
+TEST(diagnose, the_surest_finding_is_the_answer) {
+    auto known = host({connection("127.0.0.1:80", "127.0.0.1:40000", socket_state::time_wait)});
+    const auto made = ask(act::bind, {"127.0.0.1:80"}, known);
+    ASSERT_EQ(made.findings.size(), 2U);
+    EXPECT_EQ(made.findings[0].what, cause::privileged_port);
+    EXPECT_EQ(made.findings[1].what, cause::time_wait);
+}
+
+TEST(diagnose, a_queue_is_full_when_it_has_more_than_its_backlog) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.sockets.front().waiting = 128;
+    EXPECT_EQ(ask(act::accept, {"0.0.0.0:8080"}, known).answer(), cause::none);
+    known.sockets.front().waiting = 129;
+    EXPECT_EQ(ask(act::accept, {"0.0.0.0:8080"}, known).answer(), cause::accept_queue_full);
+}
+
+TEST(diagnose, the_fault_of_a_full_queue_is_the_program_s_when_it_is_stopped) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.sockets.front().waiting = 129;
+    known.sockets.front().holders = {0};
+    known.processes.resize(1);
+    known.processes[0].pid = 42;
+    known.processes[0].state = 'S';
+    EXPECT_EQ(ask(act::accept, {"0.0.0.0:8080"}, known).findings[0].sentence.find("stopped"),
+              std::string::npos);
+    known.processes[0].state = 'T';
+    const auto made = ask(act::accept, {"0.0.0.0:8080"}, known);
+    EXPECT_NE(made.findings[0].sentence.find("stopped"), std::string::npos);
+    EXPECT_EQ(made.findings[0].fixes.front(), "kill -CONT 42");
+}
+
+TEST(diagnose, the_exact_listener_is_looked_at_and_not_the_wildcard) {
+    auto full = listening("0.0.0.0:8080");
+    full.waiting = 200;
+    const auto known = host({full, listening("127.0.0.1:8080", 8)});
+    EXPECT_EQ(ask(act::connect, {"127.0.0.1:8080"}, known).answer(), cause::none);
+    EXPECT_EQ(ask(act::connect, {"192.0.2.1:8080"}, known).answer(), cause::accept_queue_full);
+}
+
+TEST(diagnose, a_container_and_a_unit_are_ended_by_their_own_commands) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.sockets.front().holders = {0};
+    known.processes.resize(1);
+    auto& who = known.processes[0];
+    who.pid = 42;
+    const auto fix = [&] {
+        return ask(act::bind, {"0.0.0.0:8080"}, known).findings[0].fixes.back();
+    };
+    EXPECT_EQ(fix(), "kill 42");
+    who.unit = "session-1.scope";
+    EXPECT_EQ(fix(), "kill 42");
+    who.unit = "nginx.service";
+    EXPECT_EQ(fix(), "systemctl stop nginx.service");
+    who.container = "docker 0123456789ab";
+    EXPECT_EQ(fix(), "docker stop 0123456789ab");
+}
+
+TEST(diagnose, ports_that_are_reserved_are_none_to_use_up) {
+    auto known = host({listening("127.0.0.1:80")});
+    known.ephemeral = {40000, 40002};
+    known.reserved = {{40002, 40002}};
+    known.outgoing = {connection("127.0.0.1:40000", "127.0.0.1:80")};
+    EXPECT_EQ(ask(act::connect, {"127.0.0.1:80"}, known).answer(), cause::none);
+    known.outgoing.push_back(
+        connection("127.0.0.1:40001", "127.0.0.1:80", socket_state::time_wait));
+    const auto made = ask(act::connect, {"127.0.0.1:80"}, known);
+    EXPECT_EQ(made.answer(), cause::ephemeral_ports_used_up);
+    EXPECT_EQ(made.findings[0].sure, sureness::likely); // one is in TIME-WAIT
+}
+
+TEST(diagnose, strict_filtering_that_has_dropped_packets_is_possible_without_a_client) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.reverse = {{"eth0", true, false}};
+    known.drops.reverse_path = 0;
+    EXPECT_EQ(ask(act::accept, {"0.0.0.0:8080"}, known).answer(), cause::none);
+    known.drops.reverse_path = 3;
+    const auto made = ask(act::accept, {"0.0.0.0:8080"}, known);
+    EXPECT_EQ(made.answer(), cause::reverse_path);
+    EXPECT_EQ(made.findings[0].sure, sureness::possible);
+}
+
+TEST(takes_away, looks_at_transport_port_address_and_where_it_goes) {
+    diagnose::nat_rule rule;
+    EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80"))); // goes nowhere else
+    rule.new_port = 8080;
+    EXPECT_TRUE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80")));
+    EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:8080")));
+    rule.over = ip::transport::udp;
+    EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80")));
+    rule.over = ip::transport::tcp;
+    rule.first_port = 81;
+    EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80")));
+    rule.first_port = rule.last_port = 80;
+    rule.to = at("192.0.2.0:0").address;
+    rule.to_length = 24;
+    EXPECT_TRUE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80")));
+    EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.3.1:80")));
+    rule.family = ip::family::v6;
+    EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80")));
+}
+
+} // namespace
+} // namespace portico::diagnose
