@@ -2,6 +2,7 @@
 // and, with --watch, each change of them.
 
 #include "addrs_view.hpp"
+#include "terminal.hpp"
 #include "verb.hpp"
 
 #include <boost/json/serialize.hpp>
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <poll.h>
@@ -38,11 +38,6 @@ struct addrs_options {
 int system_failure(std::string_view what, const std::error_code& why) {
     std::cerr << "portico: addrs: " << what << ": " << why.message() << '\n';
     return exit_code(side::system);
-}
-
-bool wants_colour() {
-    const char* no_colour = std::getenv("NO_COLOR");
-    return ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
 }
 
 // All of it to stdout, also where that does not block. A reader that went away is EPIPE, not a

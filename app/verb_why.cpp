@@ -2,16 +2,15 @@
 
 #include "duration.hpp"
 #include "plain_json.hpp"
+#include "terminal.hpp"
 #include "verb.hpp"
 #include "why_question.hpp"
 #include "why_view.hpp"
 
 #include "portico/run/diagnose.hpp"
 
-#include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <unistd.h>
 
 namespace portico::app {
 namespace {
@@ -43,10 +42,7 @@ int complain(const std::string& text, side whose = side::caller) {
 }
 
 why_style style_of(const why_options& asked) {
-    const char* no_colour = std::getenv("NO_COLOR");
-    const bool coloured =
-        ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
-    return {coloured, asked.verbose};
+    return {wants_colour(), asked.verbose};
 }
 
 why_wish wish_of(const why_options& asked) {

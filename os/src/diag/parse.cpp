@@ -55,11 +55,7 @@ socket_state state_of(std::uint8_t number) noexcept {
 }
 
 ip::address address_of(const __be32 (&words)[4], std::uint8_t family, std::uint32_t interface) {
-    if (family == AF_INET) {
-        return ip::address::v4(*leading<ip::address::v4_bytes>(std::as_bytes(std::span{words})));
-    }
-    const auto plain =
-        ip::address::v6(*leading<ip::address::v6_bytes>(std::as_bytes(std::span{words})));
+    const auto plain = *netlink_address(std::as_bytes(std::span{words}), family == AF_INET6);
     return plain.needs_zone() && interface != 0 ? plain.with_zone(ip::zone::from_index(interface))
                                                 : plain;
 }

@@ -45,15 +45,6 @@ bytes_view value_of(const attributes& all, int type) {
     return inner ? find(*inner, NFTA_DATA_VALUE) : bytes_view{};
 }
 
-std::optional<ip::address> address_in(bytes_view bytes, std::size_t size) {
-    if (size == 4) {
-        const auto raw = leading<ip::address::v4_bytes>(bytes);
-        return raw ? std::optional{ip::address::v4(*raw)} : std::nullopt;
-    }
-    const auto raw = leading<ip::address::v6_bytes>(bytes);
-    return raw ? std::optional{ip::address::v6(*raw)} : std::nullopt;
-}
-
 class rule_reader {
 public:
     explicit rule_reader(std::uint8_t family) : family_{family} {}
@@ -174,7 +165,7 @@ private:
         std::vector<std::byte> whole{value.begin(), value.end()};
         const auto length = static_cast<unsigned>(std::min(whole.size(), size) * 8);
         whole.resize(size);
-        made_.rule.to = address_in(whole, size);
+        made_.rule.to = netlink_address(whole, v6_);
         made_.rule.to_length = length;
     }
 
@@ -221,7 +212,7 @@ private:
         made_.changes_destination = true;
         const bool v6 = big_endian(find(data, NFTA_NAT_FAMILY)) == NFPROTO_IPV6;
         made_.rule.family = v6 ? ip::family::v6 : ip::family::v4;
-        made_.rule.new_address = address_in(immediate_in(data, NFTA_NAT_REG_ADDR_MIN), v6 ? 16 : 4);
+        made_.rule.new_address = netlink_address(immediate_in(data, NFTA_NAT_REG_ADDR_MIN), v6);
         made_.rule.new_port = port_in(immediate_in(data, NFTA_NAT_REG_PROTO_MIN));
         // Of a map: it goes somewhere else, but where is not known.
         made_.unknown |= !made_.rule.new_address;
@@ -269,7 +260,7 @@ private:
         const auto bytes = std::as_bytes(words);
         const bool v6 = family_ == NFPROTO_IPV6;
         if ((flags & NF_NAT_RANGE_MAP_IPS) != 0) {
-            made_.rule.new_address = address_in(bytes, v6 ? 16 : 4);
+            made_.rule.new_address = netlink_address(bytes, v6);
         }
         if ((flags & NF_NAT_RANGE_PROTO_SPECIFIED) != 0) {
             made_.rule.new_port = ntohs(port);

@@ -1,6 +1,8 @@
 // Messages of netlink(7) and their attributes, bounds checked: any bytes are safe.
 #pragma once
 
+#include "portico/ip/address.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -56,6 +58,16 @@ bool each_attribute(bytes_view bytes, See see) {
     std::transform(bytes.begin(), end, std::back_inserter(text),
                    [](std::byte each) { return static_cast<char>(each); });
     return text;
+}
+
+// The address in an attribute, as many bytes as the family has; nullopt when there are too few.
+[[nodiscard]] inline std::optional<ip::address> netlink_address(bytes_view bytes, bool v6) {
+    if (!v6) {
+        const auto raw = leading<ip::address::v4_bytes>(bytes);
+        return raw ? std::optional{ip::address::v4(*raw)} : std::nullopt;
+    }
+    const auto raw = leading<ip::address::v6_bytes>(bytes);
+    return raw ? std::optional{ip::address::v6(*raw)} : std::nullopt;
 }
 
 // How one buffer of messages went.

@@ -17,16 +17,8 @@ namespace portico::os {
 namespace {
 
 std::optional<ip::address> address_of(bytes_view bytes, std::uint8_t family, std::uint32_t link) {
-    if (family == AF_INET) {
-        const auto raw = leading<ip::address::v4_bytes>(bytes);
-        return raw ? std::optional{ip::address::v4(*raw)} : std::nullopt;
-    }
-    const auto raw = leading<ip::address::v6_bytes>(bytes);
-    if (!raw) {
-        return std::nullopt;
-    }
-    const auto plain = ip::address::v6(*raw);
-    return plain.needs_zone() ? plain.with_zone(ip::zone::from_index(link)) : plain;
+    const auto plain = netlink_address(bytes, family != AF_INET);
+    return plain && plain->needs_zone() ? plain->with_zone(ip::zone::from_index(link)) : plain;
 }
 
 // Ethernet, EUI-64 and InfiniBand; tunnels put an IP address there, and lo zeros.

@@ -8,15 +8,6 @@
 namespace portico::os {
 namespace {
 
-std::optional<ip::address> address_of(bytes_view payload, std::uint8_t family) {
-    if (family == AF_INET) {
-        const auto raw = leading<ip::address::v4_bytes>(payload);
-        return raw ? std::optional{ip::address::v4(*raw)} : std::nullopt;
-    }
-    const auto raw = leading<ip::address::v6_bytes>(payload);
-    return raw ? std::optional{ip::address::v6(*raw)} : std::nullopt;
-}
-
 // A request that attributes are put at the end of.
 class request {
 public:
@@ -79,11 +70,12 @@ sys_result<diagnose::route> parse_route(std::span<const std::byte> bytes) {
         const bool whole =
             each_attribute(after(body, sizeof *head), [&](int type, bytes_view payload) {
                 if (type == RTA_DST) {
-                    read.to = address_of(payload, head->rtm_family).value_or(read.to);
+                    read.to =
+                        netlink_address(payload, head->rtm_family == AF_INET6).value_or(read.to);
                 } else if (type == RTA_PREFSRC) {
-                    read.source = address_of(payload, head->rtm_family);
+                    read.source = netlink_address(payload, head->rtm_family == AF_INET6);
                 } else if (type == RTA_GATEWAY) {
-                    read.gateway = address_of(payload, head->rtm_family);
+                    read.gateway = netlink_address(payload, head->rtm_family == AF_INET6);
                 } else if (type == RTA_OIF) {
                     read.interface = std::to_string(leading<std::uint32_t>(payload).value_or(0));
                 }
