@@ -366,6 +366,32 @@ class Accept(Situation):
         self.assertIn("192.0.2.9:99", answer.sentence)
         self.expect("none", f"0.0.0.0:{PORT}", "--accept", "-4")
 
+    def test_a_nat_rule_with_sets_of_ports(self):
+        self.needs("nft")
+        self.nginx(f"0.0.0.0:{PORT}")
+        run("nft", "add table inet t; add chain inet t pre { type nat hook prerouting priority -100; };"
+                   "add set inet t named { type inet_service; flags interval; elements = { 100-200, 9000-9010 }; };"
+                   f"add rule inet t pre tcp dport {{ 80, {PORT} }} redirect to :9090;"
+                   "add rule inet t pre tcp dport @named redirect to :9090")
+        for port, cause in ((PORT, "nat_rule"), (9010, "nat_rule"), (9011, "nobody_listens"), (81, "nobody_listens")):
+            answer = self.expect(cause, f"0.0.0.0:{port}", "--accept", "-4")
+            self.assertEqual(answer.sure, "certain", answer)
+
+    def test_a_rule_of_iptables(self):
+        self.needs("iptables-nft")
+        ip("addr add 192.0.2.1/24 dev lo")
+        nat = ["iptables-nft", "-t", "nat"]
+        run(*nat, "-A", "PREROUTING", "-p", "tcp", "--dport", str(PORT), "-j", "DNAT", "--to-destination", "198.51.100.2:80")
+        run(*nat, "-N", "DOCKER")  # as Docker publishes a port
+        run(*nat, "-A", "OUTPUT", "!", "-d", "127.0.0.0/8", "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DOCKER")
+        run(*nat, "-A", "DOCKER", "!", "-i", "docker0", "-p", "tcp", "--dport", str(PORT + 1), "-j", "DNAT",
+            "--to-destination", "198.51.100.2:81")
+        self.assertIn("198.51.100.2:80", self.expect("nat_rule", f"192.0.2.1:{PORT}", "--accept").sentence)
+        answer = self.expect("nat_rule", f"192.0.2.1:{PORT + 1}", "--connect")
+        self.assertIn("198.51.100.2:81", answer.sentence)
+        self.assertEqual(answer.sure, "likely")
+        self.expect("nobody_listens", f"192.0.2.1:{PORT}", "--connect")
+
     def test_a_nat_rule_for_something_else(self):
         self.needs("nft")
         self.nginx(f"0.0.0.0:{PORT}")

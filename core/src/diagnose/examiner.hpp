@@ -41,7 +41,8 @@ void examine_unix_connect(examiner& into, const ip::unix_name& name);
 // Shared by several of them: findings about one place.
 void examine_address(examiner& into, const ip::endpoint& at);  // is it an address of this host?
 void examine_listener(examiner& into, const socket& listener); // does it keep up?
-void examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where);
+// True when one probably takes packets to it away, so that whoever listens here does not matter.
+bool examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where);
 [[nodiscard]] const socket* listener_for(const facts& known, const ip::endpoint& at);
 
 } // namespace portico::diagnose

@@ -35,7 +35,8 @@ bool takes_away(const nat_rule& rule, ip::transport over, const ip::endpoint& at
     return !(same_port && same_address);
 }
 
-void examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where) {
+bool examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where) {
+    bool probably = false;
     for (const auto& each : into.known().nat) {
         if (each.where != where || !takes_away(each, into.asked().over, at)) {
             continue;
@@ -59,9 +60,11 @@ void examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where) {
         if (!each.interface.empty()) {
             made.evidence.push_back("for packets that come in by " + each.interface);
         }
+        probably |= sure != sureness::possible;
         into.find(std::move(made));
     }
     into.exclude(cause::nat_rule, "no NAT rule of nftables is about " + ip::to_text(at));
+    return probably;
 }
 
 } // namespace portico::diagnose

@@ -365,7 +365,9 @@ void examine_way_out(examiner& into, const ip::endpoint& at) {
     }
     into.exclude(cause::zone_missing, ip::to_text(at) + " needs no interface, or has one");
     examine_ports(into, at);
-    examine_nat(into, at, nat_rule::hook::output);
+    if (examine_nat(into, at, nat_rule::hook::output)) {
+        return;
+    }
     if (is_own(into.known(), at.address)) {
         examine_own(into, at);
     } else {
@@ -397,8 +399,9 @@ void examine_accept(examiner& into) {
     for (const auto& each : into.asked().places) {
         if (const auto* at = std::get_if<ip::endpoint>(&each)) {
             examine_address(into, *at);
-            examine_nat(into, *at, nat_rule::hook::prerouting);
-            examine_own(into, *at);
+            if (!examine_nat(into, *at, nat_rule::hook::prerouting)) {
+                examine_own(into, *at);
+            }
         }
     }
     examine_reverse_path(into);

@@ -13,6 +13,23 @@
 namespace portico::os {
 namespace {
 
+std::string proc_path(pid_t pid, std::string_view what) {
+    return "/proc/" + std::to_string(pid) + "/" + std::string{what};
+}
+
+// Whether EACCES means that it may not be seen. A process that has ended and was not reaped says
+// so, too, and has nothing any more.
+bool is_hidden(pid_t pid, int error) {
+    if (error != EACCES) {
+        return false;
+    }
+    diagnose::process who;
+    if (const auto stat = read_text(proc_path(pid, "stat"))) {
+        diagnose::read_stat(*stat, who);
+    }
+    return who.state != 'Z' && who.state != 'X';
+}
+
 sys_result<std::vector<pid_t>> all_processes() {
     const directory all{::opendir("/proc")};
     if (!all) {
@@ -26,10 +43,6 @@ sys_result<std::vector<pid_t>> all_processes() {
     }
     std::sort(found.begin(), found.end());
     return found;
-}
-
-std::string proc_path(pid_t pid, std::string_view what) {
-    return "/proc/" + std::to_string(pid) + "/" + std::string{what};
 }
 
 // One number for each descriptor: since Linux 6.2 it is the size of the directory, which costs one
@@ -89,7 +102,7 @@ sys_result<holder_search> find_holders(std::span<const std::uint64_t> inodes, bo
             }
             return every_one || missing > 0;
         });
-        search.hidden += !done && done.error() == std::errc::permission_denied ? 1U : 0U;
+        search.hidden += !done && is_hidden(pid, done.error().value()) ? 1U : 0U;
         if (missing == 0 && !every_one) {
             break;
         }
@@ -154,7 +167,7 @@ sys_result<namespace_search> find_network_namespaces(std::size_t most) {
         auto path = proc_path(pid, "ns/net");
         const auto inode = inode_of_namespace(path);
         if (inode == 0) {
-            search.hidden += errno == EACCES ? 1U : 0U;
+            search.hidden += is_hidden(pid, errno) ? 1U : 0U;
         } else if (seen.emplace(inode, true).second && search.found.size() < most) {
             search.found.push_back({inode, pid, std::move(path)});
         }

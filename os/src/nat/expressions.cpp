@@ -64,6 +64,8 @@ public:
             compare(*data);
         } else if (name == "range") {
             range(*data);
+        } else if (name == "lookup") {
+            lookup(*data);
         } else if (name == "immediate") {
             immediate(*data);
         } else if (name == "nat") {
@@ -154,6 +156,19 @@ private:
         if (which == held::kind::port && first && last && inside) {
             made_.rule.first_port = first;
             made_.rule.last_port = last;
+        } else {
+            made_.unknown = true;
+        }
+    }
+
+    // "tcp dport { 80, 443 }". A map, which has a destination register, and "!=" are not known
+    // here.
+    void lookup(const attributes& data) {
+        const auto which = registers_[big_endian(find(data, NFTA_LOOKUP_SREG))].what;
+        const bool plain =
+            find(data, NFTA_LOOKUP_DREG).empty() && big_endian(find(data, NFTA_LOOKUP_FLAGS)) == 0;
+        if (which == held::kind::port && plain && made_.set.empty()) {
+            made_.set = netlink_text(find(data, NFTA_LOOKUP_SET));
         } else {
             made_.unknown = true;
         }

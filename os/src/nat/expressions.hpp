@@ -14,6 +14,7 @@ struct rule_reading {
     diagnose::nat_rule rule;
     bool changes_destination = false;
     std::string jumps_to; // empty: nowhere
+    std::string set;      // the destination port is in it; empty: none
     bool unknown = false; // it has conditions that are not known here
 };
 

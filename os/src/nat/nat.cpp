@@ -1,6 +1,7 @@
 #include "portico/os/nat.hpp"
 #include "fd/text_file.hpp"
 #include "nat/expressions.hpp"
+#include "nat/set_elements.hpp"
 #include "netlink/talk.hpp"
 #include "socket/call.hpp"
 
@@ -82,9 +83,31 @@ bool read_rule(bytes_view body, std::uint8_t family, nat_listing& into) {
         read->rule.table = std::string{family_text(family)} + " " + table;
         read->rule.chain = chain;
         read->rule.handle = handle;
-        to.rules.push_back(std::move(read->rule));
+        to.rules.push_back({std::move(read->rule), std::move(read->set)});
     }
     return true;
+}
+
+// The same rule for each range of its set. A set that is not here: it may match any port.
+void append_rules(std::vector<diagnose::nat_rule>& to, const nat_listing::rule& which,
+                  const std::vector<diagnose::port_range>* ports) {
+    if (which.set.empty() || ports == nullptr) {
+        to.push_back(which.what);
+        to.back().partly_read |= !which.set.empty();
+        return;
+    }
+    for (const auto& each : *ports) {
+        to.push_back(which.what);
+        to.back().first_port = each.first;
+        to.back().last_port = each.last;
+    }
+}
+
+sys_status dump(const fd& s, bytes_view request, nat_listing& into) {
+    return read_netlink(s, request, [&](bytes_view bytes) {
+        parse_nat(bytes, into);
+        return netlink_state{into.done, into.interrupted, into.malformed, into.error};
+    });
 }
 
 sys_status dump(const fd& s, std::uint16_t what, nat_listing& into) {
@@ -95,10 +118,25 @@ sys_status dump(const fd& s, std::uint16_t what, nat_listing& into) {
     request.header.nlmsg_len = sizeof request;
     request.header.nlmsg_type = static_cast<__u16>(NFNL_SUBSYS_NFTABLES << 8 | what);
     request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    return read_netlink(s, std::as_bytes(std::span{&request, 1}), [&](bytes_view bytes) {
-        parse_nat(bytes, into);
-        return netlink_state{into.done, into.interrupted, into.malformed, into.error};
-    });
+    return dump(s, std::as_bytes(std::span{&request, 1}), into);
+}
+
+// Those of the sets that rules name.
+sys_status dump_sets(const fd& s, nat_listing& into) {
+    std::set<nat_listing::chain_key> wanted;
+    for (const auto& [key, chain] : into.chains) {
+        for (const auto& each : chain.rules) {
+            if (!each.set.empty()) {
+                wanted.insert({std::get<0>(key), std::get<1>(key), each.set});
+            }
+        }
+    }
+    for (const auto& each : wanted) {
+        if (auto done = dump(s, request_for_elements(each), into); !done) {
+            return done;
+        }
+    }
+    return {};
 }
 
 } // namespace
@@ -115,6 +153,8 @@ void parse_nat(std::span<const std::byte> bytes, nat_listing& into) {
             return read_chain(inner, head->nfgen_family, into);
         case NFT_MSG_NEWRULE:
             return read_rule(inner, head->nfgen_family, into);
+        case NFT_MSG_NEWSETELEM:
+            return read_set_elements(inner, head->nfgen_family, into);
         default:
             return true;
         }
@@ -143,10 +183,11 @@ std::vector<diagnose::nat_rule> nat_listing::rules() const {
             if (at == chains.end() || !seen.insert(next.to).second) {
                 continue;
             }
-            for (auto rule : at->second.rules) {
-                rule.where = where;
-                rule.partly_read |= next.conditional;
-                all.push_back(std::move(rule));
+            for (auto each : at->second.rules) {
+                each.what.where = where;
+                each.what.partly_read |= next.conditional;
+                const auto set = sets.find({std::get<0>(next.to), std::get<1>(next.to), each.set});
+                append_rules(all, each, set == sets.end() ? nullptr : &set->second);
             }
             for (const auto& each : at->second.jumps) {
                 to_do.push_back({each.to, each.conditional || next.conditional});
@@ -166,9 +207,9 @@ sys_result<std::vector<diagnose::nat_rule>> nat_rules() {
             return tl::unexpected{s.error()};
         }
         nat_listing all;
-        const auto done = dump(*s, NFT_MSG_GETCHAIN, all).and_then([&] {
-            return dump(*s, NFT_MSG_GETRULE, all);
-        });
+        const auto done = dump(*s, NFT_MSG_GETCHAIN, all)
+                              .and_then([&] { return dump(*s, NFT_MSG_GETRULE, all); })
+                              .and_then([&] { return dump_sets(*s, all); });
         if (done) {
             return all.rules();
         }

@@ -209,9 +209,9 @@ void fact_gatherer::other_namespaces() {
     }
     if (refused > 0 || search->hidden > 0) {
         made_.unseen.push_back("other network namespaces: " +
-                               (refused > 0
-                                    ? std::to_string(refused) + " could not be entered"
-                                    : "those of " + std::to_string(search->hidden) + " processes") +
+                               (refused > 0 ? std::to_string(refused) + " could not be entered"
+                                            : "those of other users' processes (" +
+                                                  std::to_string(search->hidden) + ")") +
                                "; as root they can be seen (sudo)");
     }
 }

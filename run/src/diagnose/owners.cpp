@@ -92,8 +92,8 @@ void add_owners(diagnose::facts& to, bool every_one) {
         }
     }
     if (missing > 0 && search->hidden > 0) {
-        to.unseen.push_back("the descriptors of " + std::to_string(search->hidden) +
-                            " processes of other users; as root they can be seen (sudo)");
+        to.unseen.push_back("the descriptors of other users' processes (" +
+                            std::to_string(search->hidden) + "); as root they can be seen (sudo)");
     } else if (missing > 0) {
         to.unseen.emplace_back("a process that has one of the sockets: it is the kernel's own, or "
                                "in a process namespace that is not seen from here");
