@@ -14,6 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_THREAD__
+// The sanitizer takes clone(2) for a fork and forgets the other threads, in the child, whose memory
+// is ours. By this name, which glibc has for the same function, it does not know it.
+extern "C" int __clone(int (*)(void*), void*, int, void*, ...) noexcept; // NOLINT: reserved
+#define clone __clone // NOLINT
+#endif
+
 namespace portico::os {
 namespace {
 
