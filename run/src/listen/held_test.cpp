@@ -31,7 +31,7 @@ protected:
     listen_outcome listen(const std::vector<plan::wish>& wishes,
                           std::vector<held_socket> held = {}) {
         std::optional<listen_outcome> got;
-        async_listen(context_.get_executor(), wishes, std::move(held), deadline::never(),
+        async_listen(context_.get_executor(), wishes, std::move(held), deadline::never(), {},
                      [&](listen_outcome outcome) { got = std::move(outcome); });
         context_.restart();
         context_.run();
