@@ -6,12 +6,7 @@ import socket
 import lab
 
 lab.private()
-far = lab.host()
-lab.cable("lan", far, "10.0.0.1/24", "10.0.0.2/24")
-with far:
-    address = lab.run("ip -brief link show lan").stdout.split()[2]
-    server = lab.listener("10.0.0.2", 7007)
-lab.ip(f"neigh replace 10.0.0.2 lladdr {address} dev lan")
+far, server = lab.server_behind_a_cable()
 client = socket.create_connection(("10.0.0.2", 7007))
 accepted = server.accept()[0]
 watched = lab.capture("lan")

@@ -162,6 +162,18 @@ def cable(name, other, here, there):
         ip(f"link set {name} up")
 
 
+def server_behind_a_cable():
+    """Another host, 10.0.0.2, at the cable `lan`, and a socket that listens there on port 7007. Its hardware address is
+    known for good, as that of a router would be, so that nobody has to ask for it when the host is gone."""
+    far = host()
+    cable("lan", far, "10.0.0.1/24", "10.0.0.2/24")
+    with far:
+        address = run("ip -brief link show lan").stdout.split()[2]
+        server = listener("10.0.0.2", 7007)
+    ip(f"neigh replace 10.0.0.2 lladdr {address} dev lan")
+    return far, server
+
+
 segment = namedtuple("segment", "source target flags size")
 
 
