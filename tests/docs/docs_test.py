@@ -172,10 +172,11 @@ def without_indentation(text):
 
 
 def comparable(text, marked):
-    """What has to be equal: all of it or, where the page says so, all but times and the ports that the kernel chooses."""
+    """What has to be equal: all of it or, where the page says so, all but times, and the ports and pids that the kernel chooses."""
     if marked == RUN_VARYING:
         text = re.sub(r"\b\d+(\.\d+)? ms\b", "N ms", text)
         text = re.sub(r":\d{5}\b", ":PORT", text)
+        text = re.sub(r"\bpid \d+\b", "pid N", text)
     return text.rstrip("\n")
 
 
