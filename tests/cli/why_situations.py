@@ -115,8 +115,10 @@ class Situation(unittest.TestCase):
     def needs_users(self):
         if os.environ[INSIDE] != "all users":
             self.skipTest("only root can become another user")
-        if subprocess.run([COMMAND, "--version"], capture_output=True, user=NOBODY).returncode != 0:
-            self.skipTest("another user cannot execute " + COMMAND)
+        try:
+            subprocess.run([COMMAND, "--version"], capture_output=True, user=NOBODY, check=True)
+        except (OSError, subprocess.CalledProcessError) as why:
+            self.skipTest(f"another user cannot execute {COMMAND}: {why}")
 
     def start(self, *words, user=None, **how):
         program = subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,

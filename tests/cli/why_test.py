@@ -603,6 +603,11 @@ class Telling(Situation):
         self.assertIn(f"tcp [::1]:{PORT + 1}: listening", done.stdout)
         self.assertEqual(done.stdout.count("nothing stands in the way"), 2, done.stdout)
 
+    def test_a_process_in_another_namespace(self):
+        server = self.python(f"s = socket.socket(); s.bind(('0.0.0.0', {PORT})); s.listen()", prefix=self.peer())
+        self.assertIn(f"nsenter --net=/proc/{server.pid}/ns/net", self.why("--pid", server.pid).unseen)
+        self.assertEqual(self.why("--pid", os.getpid()).unseen, "")
+
     def test_a_process_with_a_full_queue(self):
         server = self.socket(port=PORT, listen=0)
         for _ in range(3):

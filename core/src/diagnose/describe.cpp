@@ -155,7 +155,14 @@ void add_way_to_end(std::vector<std::string>& to, const socket& which, const fac
     }
     const auto& first = known.processes[which.holders.front()];
     constexpr std::string_view docker = "docker ";
-    if (first.container.starts_with(docker)) {
+    const auto* at = std::get_if<ip::endpoint>(&which.local);
+    if (first.pid == 1) {
+        to.emplace_back("it is the service manager's, for a program that it starts: systemctl "
+                        "list-sockets, then systemctl stop NAME.socket");
+    } else if (first.name == "docker-proxy" && at != nullptr) {
+        to.push_back("a container has published the port: docker ps --filter publish=" +
+                     std::to_string(at->port) + ", then docker stop NAME");
+    } else if (first.container.starts_with(docker)) {
         to.push_back("docker stop " + first.container.substr(docker.size()));
     } else if (is_service(first.unit)) {
         to.push_back("systemctl stop " + first.unit);

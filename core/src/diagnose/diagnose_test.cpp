@@ -181,6 +181,13 @@ TEST(diagnose, a_container_and_a_unit_are_ended_by_their_own_commands) {
     EXPECT_EQ(fix(), "systemctl stop nginx.service");
     who.container = "docker 0123456789ab";
     EXPECT_EQ(fix(), "docker stop 0123456789ab");
+    who = {};
+    who.pid = 7;
+    who.name = "docker-proxy";
+    who.unit = "docker.service"; // which is not to be stopped
+    EXPECT_NE(fix().find("docker ps --filter publish=8080"), std::string::npos);
+    who.pid = 1;
+    EXPECT_NE(fix().find("systemctl list-sockets"), std::string::npos);
 }
 
 TEST(diagnose, ports_that_are_reserved_are_none_to_use_up) {

@@ -155,6 +155,11 @@ sys_result<reuse_flags> read_reuse_flags(const socket_holder& of) {
     return reuse_flags{option(SO_REUSEADDR), option(SO_REUSEPORT)};
 }
 
+bool shares_network(pid_t pid) {
+    const auto theirs = inode_of_namespace(proc_path(pid, "ns/net"));
+    return theirs == 0 || theirs == inode_of_namespace("/proc/thread-self/ns/net");
+}
+
 sys_result<namespace_search> find_network_namespaces(std::size_t most) {
     const auto processes = all_processes();
     if (!processes) {

@@ -108,6 +108,12 @@ tl::expected<process_places, std::error_code> diagnose_process(pid_t pid,
     }
     process_places made;
     made.who = std::move(*who);
+    if (!os::shares_network(pid)) {
+        made.unseen.push_back("its IP sockets, which are in another network namespace: nsenter "
+                              "--net=/proc/" +
+                              std::to_string(pid) + "/ns/net portico why --pid " +
+                              std::to_string(pid));
+    }
     for (auto& each : sockets_of(pid, *open, made.unseen)) {
         diagnose::question asked;
         asked.what = act::accept;

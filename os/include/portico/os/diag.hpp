@@ -99,6 +99,9 @@ struct namespace_search {
 // At most `most` of them.
 [[nodiscard]] sys_result<namespace_search> find_network_namespaces(std::size_t most);
 
+// Whether the process is in this thread's network namespace; true when that may not be seen.
+[[nodiscard]] bool shares_network(pid_t pid);
+
 // open_sock_diag() in another namespace; a helper thread enters it, and this one stays where it is.
 // EPERM without CAP_SYS_ADMIN.
 [[nodiscard]] sys_result<fd> open_sock_diag_in(const network_namespace& which);
