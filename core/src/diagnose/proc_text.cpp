@@ -54,12 +54,12 @@ struct scope_prefix {
     std::string_view begin;
     std::string_view who;
 };
-constexpr std::array scopes{
-    scope_prefix{"docker-", "docker"},
-    scope_prefix{"libpod-", "podman"},
-    scope_prefix{"cri-containerd-", "containerd"},
-    scope_prefix{"crio-", "cri-o"},
-};
+constexpr std::array scopes = std::to_array<scope_prefix>({
+    {"docker-", "docker"},
+    {"libpod-", "podman"},
+    {"cri-containerd-", "containerd"},
+    {"crio-", "cri-o"},
+});
 
 std::string named(std::string_view who, std::string_view id) {
     return std::string{who} + " " + std::string{id.substr(0, 12)};

@@ -1,4 +1,5 @@
 #include "portico/os/inherit.hpp"
+#include "fd/number_of.hpp"
 #include "inherit/environment.hpp"
 #include "portico/os/socket.hpp"
 

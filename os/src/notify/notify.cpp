@@ -1,5 +1,6 @@
 #include "portico/os/notify.hpp"
 
+#include "fd/number_of.hpp"
 #include "inherit/environment.hpp"
 #include "portico/os/fdpass.hpp"
 #include "socket/call.hpp"

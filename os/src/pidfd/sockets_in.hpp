@@ -1,10 +1,10 @@
 // Directories of proc(5): numbers as names, and descriptors that are sockets.
 #pragma once
 
+#include "fd/number_of.hpp"
 #include "portico/os/pidfd.hpp"
 #include "socket/call.hpp"
 
-#include <charconv>
 #include <dirent.h>
 #include <memory>
 #include <unistd.h>
@@ -15,14 +15,6 @@ struct directory_end {
     void operator()(DIR* which) const noexcept { ::closedir(which); }
 };
 using directory = std::unique_ptr<DIR, directory_end>;
-
-template <class Number>
-[[nodiscard]] std::optional<Number> number_of(std::string_view text) noexcept {
-    Number value{};
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool whole = code == std::errc{} && end == text.data() + text.size();
-    return whole ? std::optional{value} : std::nullopt;
-}
 
 // "socket:[4711]" and "net:[4711]" (proc(5)), each with its kind.
 [[nodiscard]] inline std::optional<std::uint64_t> inode_in_link(std::string_view link,
