@@ -125,7 +125,8 @@ class Situation(unittest.TestCase):
                                    stderr=subprocess.DEVNULL, text=True, user=user, start_new_session=True, **how)
 
         def end():  # and what it started
-            os.killpg(program.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
             program.wait()
             program.stdin.close()
             program.stdout.close()
@@ -140,18 +141,25 @@ class Situation(unittest.TestCase):
         self.assertEqual(program.stdout.readline(), "ready\n")
         return program
 
-    def await_listener(self, port, *kind):
-        wait_until(lambda: f":{port} " in subprocess.run(["ss", "-Hlnt", *kind], capture_output=True, text=True).stdout,
-                   f"a listener at {port}")
+    def await_listener(self, port, program=None):
+        def listens():
+            self.assertIsNone(program and program.poll(), "the program has ended")
+            return f":{port} " in subprocess.run(["ss", "-Hlnt"], capture_output=True, text=True).stdout
+
+        wait_until(listens, f"a listener at {port}")
 
     def nginx(self, *listen):
         self.needs("nginx")
         lines = "".join(f"listen {each};" for each in listen)
+        own = "".join(f"{each}_temp_path {self.directory}/{each};" for each in
+                      ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        # Where there is one user alone, it cannot give its workers another one.
+        alone = "user root root; master_process off;" if os.environ[INSIDE] == "one user" else ""
         file = self.directory / "nginx.conf"
-        file.write_text(f"daemon off; pid {self.directory}/pid; error_log /dev/null; worker_processes 1;"
-                        f"events {{}} http {{ access_log off; server {{ {lines} }} }}")
+        file.write_text(f"daemon off; {alone} pid {self.directory}/pid; error_log /dev/null; worker_processes 1;"
+                        f"events {{}} http {{ access_log off; {own} server {{ {lines} }} }}")
         program = self.start(shutil.which("nginx", path="/usr/sbin:" + os.environ["PATH"]), "-c", file)
-        self.await_listener(listen[0].split()[0].rsplit(":", 1)[1])
+        self.await_listener(listen[0].split()[0].rsplit(":", 1)[1], program)
         return program
 
     # ---- sockets of this program ----

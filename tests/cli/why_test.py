@@ -42,6 +42,7 @@ class Bind(Situation):
         self.expect("none", f"0.0.0.0:{PORT}")
 
     def test_every_process_of_a_socket_is_told_with_v(self):
+        self.needs_users()  # nginx gives its workers another one
         server = self.nginx(f"127.0.0.1:{PORT}")
         children = pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children")
         wait_until(lambda: children.read_text().split(), "a worker of nginx")
