@@ -2,6 +2,7 @@
 // the asked family, and written down again reads back as the same.
 
 #include "portico/os/resolve.hpp"
+#include "portico/os/resolve_name.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -73,6 +74,13 @@ void read_as_services(std::string_view text) {
     }
 }
 
+void read_as_name(std::string_view text) {
+    if (const auto name = os::parse_name_answer(text)) {
+        demand(!name->empty() && name->size() <= 253);
+        demand("portico-resolve 1\nname " + *name + "\nend\n" == text);
+    }
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -80,6 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     read_as(text, ip::family::v4);
     read_as(text, ip::family::v6);
     read_as_services(text);
+    read_as_name(text);
     (void)os::answer_without_asking(text, ip::family::v6);
     return 0;
 }

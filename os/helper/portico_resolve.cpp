@@ -1,16 +1,18 @@
 // portico-resolve NAME 4|6 passive|active: one getaddrinfo(3) call, answered on stdout.
 // portico-resolve NAME srv: one question for SRV records (RFC 2782), to the name servers.
+// portico-resolve ADDRESS name: one getnameinfo(3) call, for what the address is called.
 //
 // getaddrinfo(3) knows every source of names that this host is set up for (nsswitch.conf(5)) but
 // can be neither limited in time nor cancelled; a process can be killed. The same holds for
 // res_nquery(3), which asks for SRV. The answer is lines of text, read by
-// os::parse_lookup_answer() and os::parse_service_answer():
+// os::parse_lookup_answer(), os::parse_service_answer() and os::parse_name_answer():
 //
 //   portico-resolve 1
 //   address 192.0.2.1            as many as there are, at most max_addresses
 //   lifetime 300                 seconds, the least of all records; only for srv
 //   service 10 60 5060 a.test    priority, weight, port, name: at most max_services; "." is no name
 //   dropped 3                    when there were more, or such as cannot be understood
+//   name a.test                  what the address is called; only for name
 //   failed -2 0                  instead of all that: the EAI code, and errno
 //   end
 //
@@ -214,6 +216,37 @@ int ask_for_services(const char* name) {
     return finish_answer() ? 0 : 111;
 }
 
+int ask_for_name(const char* address) {
+    addrinfo hints{};
+    hints.ai_flags = AI_NUMERICHOST; // which also reads a zone
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    char name[NI_MAXHOST] = "";
+    errno = 0;
+    int code = ::getaddrinfo(address, nullptr, &hints, &found);
+    if (code == 0) {
+        code = ::getnameinfo(found->ai_addr, found->ai_addrlen, name, sizeof name, nullptr, 0,
+                             NI_NAMEREQD);
+        ::freeaddrinfo(found);
+    }
+    const int number = errno;
+    const auto size = std::strlen(name);
+    if (size > 1 && name[size - 1] == '.') {
+        name[size - 1] = '\0';
+    }
+    if (code == 0 && !is_host_name(name)) {
+        code = EAI_NONAME; // whoever has the block may say anything
+    }
+    end_with_the_reader(false);
+    std::puts("portico-resolve 1");
+    if (code != 0) {
+        print_failure(code, number);
+    } else {
+        std::printf("name %s\n", name);
+    }
+    return finish_answer() ? 0 : 111;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -221,9 +254,14 @@ int main(int argc, char** argv) {
         end_with_the_reader(true);
         return ask_for_services(argv[1]);
     }
+    if (argc == 3 && std::strcmp(argv[2], "name") == 0) {
+        end_with_the_reader(true);
+        return ask_for_name(argv[1]);
+    }
     if (argc != 4 || (std::strcmp(argv[2], "4") != 0 && std::strcmp(argv[2], "6") != 0)) {
         std::fputs("usage: portico-resolve NAME 4|6 passive|active\n"
-                   "       portico-resolve NAME srv\n",
+                   "       portico-resolve NAME srv\n"
+                   "       portico-resolve ADDRESS name\n",
                    stderr);
         return 100;
     }

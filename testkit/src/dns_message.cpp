@@ -93,6 +93,12 @@ std::vector<std::vector<std::byte>> record_data(const dns_question& asked, const
         }
         return made;
     }
+    if (asked.type == static_cast<unsigned>(dns_type::ptr)) {
+        for (const auto& each : said.names) {
+            append_name(made.emplace_back(), each);
+        }
+        return made;
+    }
     for (const auto& each : said.addresses) {
         std::array<std::byte, 16> address{};
         const auto data = read_address(asked.type, each, address);

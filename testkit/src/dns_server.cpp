@@ -48,6 +48,12 @@ void check(const dns_script& script) {
             check_services(question.first, said);
             continue;
         }
+        for (const auto& name : said.names) {
+            if (!is_name(name)) {
+                throw std::runtime_error{"dns server: '" + name + "' is no name for PTR " +
+                                         question.first};
+            }
+        }
         if (said.addresses.size() > max_addresses) {
             throw std::runtime_error{"dns server: more than 16 addresses for " + question.first};
         }

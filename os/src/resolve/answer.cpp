@@ -1,4 +1,5 @@
 #include "portico/os/resolve.hpp"
+#include "portico/os/resolve_name.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -244,6 +245,23 @@ result<service_answer> parse_service_answer(std::string_view text) {
         }
     }
     return bad_answer();
+}
+
+result<std::string> parse_name_answer(std::string_view text) {
+    if (text.size() > max_lookup_answer || take_line(text) != "portico-resolve 1") {
+        return bad_answer();
+    }
+    auto line = take_line(text);
+    if (!line) {
+        return bad_answer();
+    }
+    if (take_word(*line, "failed ")) {
+        return parse_failure(*line, text);
+    }
+    if (!take_word(*line, "name ") || !is_host_name(*line) || text != "end\n") {
+        return bad_answer();
+    }
+    return std::string{*line};
 }
 
 } // namespace portico::os

@@ -1,4 +1,5 @@
 #include "portico/os/resolve.hpp"
+#include "portico/os/resolve_name.hpp"
 
 #include <gtest/gtest.h>
 #include <netdb.h>
@@ -227,6 +228,32 @@ TEST(service_answer, of_a_wrong_form_is_refused) {
         ASSERT_FALSE(got) << text;
         EXPECT_EQ(got.error().code, lookup_errc::bad_answer) << text;
     }
+}
+
+// ---- what an address is called ----
+
+TEST(name_answer, has_one_name) {
+    EXPECT_EQ(parse_name_answer("portico-resolve 1\nname a-b_c.Test\nend\n"), "a-b_c.Test");
+    const auto none = parse_name_answer("portico-resolve 1\nfailed -2 0\nend\n");
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().code, errc::name_not_found);
+}
+
+TEST(name_answer, nothing_in_it_is_trusted) {
+    for (const std::string text :
+         {"", "portico-resolve 1\n", "portico-resolve 1\nend\n", "portico-resolve 2\nname a\nend\n",
+          "portico-resolve 1\nname \nend\n", "portico-resolve 1\nname a b\nend\n",
+          "portico-resolve 1\nname a\x1b[2J\nend\n", "portico-resolve 1\nname .a\nend\n",
+          "portico-resolve 1\nname a.\nend\n", "portico-resolve 1\nname a..b\nend\n",
+          "portico-resolve 1\nname a\nname b\nend\n", "portico-resolve 1\nname a\nend",
+          "portico-resolve 1\nname a\nend\nend\n", "portico-resolve 1\naddress 1.2.3.4\nend\n"}) {
+        const auto got = parse_name_answer(text);
+        ASSERT_FALSE(got) << text;
+        EXPECT_EQ(got.error().code, lookup_errc::bad_answer) << text;
+    }
+    const std::string longest(253, 'a');
+    EXPECT_EQ(parse_name_answer("portico-resolve 1\nname " + longest + "\nend\n"), longest);
+    EXPECT_FALSE(parse_name_answer("portico-resolve 1\nname a" + longest + "\nend\n"));
 }
 
 } // namespace

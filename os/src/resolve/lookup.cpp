@@ -1,4 +1,5 @@
 #include "portico/os/resolve.hpp"
+#include "portico/os/resolve_name.hpp"
 #include "program.hpp"
 
 #include <array>
@@ -180,6 +181,10 @@ result<lookup> start_lookup(const lookup_request& what, const lookup_config& how
 
 result<lookup> start_service_lookup(const std::string& name, const lookup_config& how) {
     return start_asking({name, "srv"}, how);
+}
+
+result<lookup> start_name_lookup(const ip::address& who, const lookup_config& how) {
+    return start_asking({ip::to_text(who), "name"}, how);
 }
 
 } // namespace portico::os

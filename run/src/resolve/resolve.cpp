@@ -1,6 +1,7 @@
 #include "portico/run/resolve.hpp"
 #include "portico/os/clock.hpp"
 #include "portico/os/socket.hpp"
+#include "portico/run/resolve_name.hpp"
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -14,11 +15,14 @@
 namespace portico::run {
 namespace {
 
-// What the two questions have of their own.
+// What the questions have of their own.
 std::optional<result<os::lookup_answer>> known(const resolve_request& asked) {
     return os::answer_without_asking(asked.what.name, asked.what.family);
 }
 std::optional<result<os::service_answer>> known(const resolve_srv_request& /*asked*/) {
+    return std::nullopt;
+}
+std::optional<result<std::string>> known(const resolve_name_request& /*asked*/) {
     return std::nullopt;
 }
 result<os::lookup> ask(const resolve_request& asked) {
@@ -27,11 +31,17 @@ result<os::lookup> ask(const resolve_request& asked) {
 result<os::lookup> ask(const resolve_srv_request& asked) {
     return os::start_service_lookup(asked.name, asked.how);
 }
+result<os::lookup> ask(const resolve_name_request& asked) {
+    return os::start_name_lookup(asked.who, asked.how);
+}
 result<os::lookup_answer> parse(std::string_view text, const resolve_request& asked) {
     return os::parse_lookup_answer(text, asked.what.family);
 }
 result<os::service_answer> parse(std::string_view text, const resolve_srv_request& /*asked*/) {
     return os::parse_service_answer(text);
+}
+result<std::string> parse(std::string_view text, const resolve_name_request& /*asked*/) {
+    return os::parse_name_answer(text);
 }
 
 tl::unexpected<error> gave_up(int number) {
@@ -166,6 +176,12 @@ void start_resolve(const asio::any_io_executor& executor, resolve_request reques
 void start_resolve(const asio::any_io_executor& executor, resolve_srv_request request,
                    completion<result<os::service_answer>> done) {
     std::make_shared<resolving<resolve_srv_request>>(executor, std::move(request), std::move(done))
+        ->start();
+}
+
+void start_resolve(const asio::any_io_executor& executor, resolve_name_request request,
+                   completion<result<std::string>> done) {
+    std::make_shared<resolving<resolve_name_request>>(executor, std::move(request), std::move(done))
         ->start();
 }
 

@@ -15,7 +15,7 @@
 namespace portico::testkit {
 
 // RFC 1035 section 3.2.2, RFC 3596, RFC 2782.
-enum class dns_type : std::uint16_t { a = 1, aaaa = 28, srv = 33 };
+enum class dns_type : std::uint16_t { a = 1, ptr = 12, aaaa = 28, srv = 33 };
 
 // One SRV record (RFC 2782).
 struct dns_service {
@@ -38,6 +38,7 @@ struct dns_answer {
     std::vector<std::string> addresses{}; // texts of the question's family, at most 16
     std::chrono::milliseconds delay{0};   // before the answer leaves
     std::vector<dns_service> services{};  // to a question for SRV; as many as fit into 512 bytes
+    std::vector<std::string> names{};     // to a question for PTR; without a final dot
     std::uint32_t lifetime = 60;          // TTL in seconds, of every record
 };
 
