@@ -187,21 +187,25 @@ sys_result<credentials> peer_credentials(int s) noexcept {
     return credentials{who.uid, who.gid, who.pid};
 }
 
-std::size_t descriptors_left() noexcept {
+descriptor_count count_descriptors() noexcept {
+    descriptor_count made;
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
-        return SIZE_MAX;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        made.most = static_cast<std::size_t>(limit.rlim_cur);
     }
-    std::size_t open = 0;
     if (DIR* all = ::opendir("/proc/self/fd")) {
         while (const dirent* each = ::readdir(all)) {
-            open += each->d_name[0] == '.' ? 0U : 1U;
+            made.open += each->d_name[0] == '.' ? 0U : 1U;
         }
         ::closedir(all);
-        --open; // the directory itself
+        --made.open; // the directory itself
     }
-    const auto most = static_cast<std::size_t>(limit.rlim_cur);
-    return most > open ? most - open : 0;
+    return made;
+}
+
+std::size_t descriptors_left() noexcept {
+    const auto now = count_descriptors();
+    return now.most > now.open ? now.most - now.open : 0;
 }
 
 } // namespace portico::os

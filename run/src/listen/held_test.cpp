@@ -104,8 +104,16 @@ TEST_F(held_sockets, a_start_that_fails_leaves_them_as_they_are) {
     ASSERT_EQ(::stat((directory / "kept").c_str(), &after), 0) << "the file is the first one's";
     EXPECT_EQ(before.st_mode, after.st_mode);
     EXPECT_FALSE(std::filesystem::exists(directory / "new"));
-    // And then one that does not.
-    auto second = listen(wishes_of({kept}), first.sockets->share(wishes).value());
+    // And then one that does not; what it has planned comes when it is told to.
+    auto good = wishes_of({kept});
+    good.front().unix_mode = 0600;
+    auto second = listen(good, first.sockets->share(wishes).value());
+    ASSERT_EQ(::stat((directory / "kept").c_str(), &after), 0);
+    EXPECT_EQ(before.st_mode, after.st_mode);
+    second.sockets->settle();
+    ASSERT_EQ(::stat((directory / "kept").c_str(), &after), 0);
+    EXPECT_NE(before.st_mode, after.st_mode);
+    EXPECT_EQ(after.st_mode & 0777U, 0600U);
     std::vector<os::file_identity> files{second.sockets->sockets()[0].file.value()};
     first.sockets->close(files);
     EXPECT_TRUE(std::filesystem::exists(directory / "kept"));

@@ -53,7 +53,6 @@ listen_outcome listen_now(const asio::any_io_executor& executor,
     report.attempts = std::move(opened.attempts);
     report.missing = plan::judge(wishes, report.made, opened.bound);
     if (!report.missing) {
-        settle(report.made, opened);
         outcome.sockets = std::make_unique<listener>(executor, std::move(opened.sockets));
         return outcome;
     }

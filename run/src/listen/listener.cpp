@@ -47,6 +47,22 @@ std::size_t count_streams(const std::vector<bound_socket>& sockets) {
     return streams;
 }
 
+void settle(const bound_socket& which, const bound_socket::terms& owed) {
+    if (const auto* name = std::get_if<ip::unix_name>(&which.at);
+        name != nullptr && which.file && owed.unix_mode) {
+        static_cast<void>(os::chmod(std::string{name->text()}, *owed.unix_mode));
+    }
+    if (owed.reuse_port) {
+        static_cast<void>(os::set_reuse_port(which.descriptor, true));
+    }
+    if (owed.backlog > 0) {
+        static_cast<void>(os::listen(which.descriptor, owed.backlog));
+        for (const auto& clone : which.clones) {
+            static_cast<void>(os::listen(clone, owed.backlog));
+        }
+    }
+}
+
 } // namespace
 
 struct listener::state : std::enable_shared_from_this<listener::state> {
@@ -342,6 +358,14 @@ accept_counters listener::counters() const noexcept {
 
 void listener::close(std::span<const os::file_identity> but_not_those) {
     state_->close(but_not_those);
+}
+
+void listener::settle() {
+    for (auto& each : state_->sockets) {
+        if (const auto owed = std::exchange(each.owed, {})) {
+            run::settle(each, *owed);
+        }
+    }
 }
 
 void listener::pause(bool on) {

@@ -27,6 +27,7 @@ struct trial {
     std::optional<int> inherited;
     bool foreign = false;
     std::vector<os::fd> clones;
+    std::optional<bound_socket::terms> owed;
 
     [[nodiscard]] bool is_open() const noexcept { return socket.raw() >= 0; }
     void fail(std::error_code why, operation op) {
@@ -210,7 +211,7 @@ void opening::keep(trial now) {
         const auto& what = planned(now);
         done_.sockets.push_back({std::move(now.socket), now.told.at, what.over, what.wish,
                                  now.planned, now.file, what.v6only, now.inherited, now.foreign,
-                                 std::move(now.clones)});
+                                 std::move(now.clones), now.owed});
     }
     done_.attempts.push_back(std::move(now.told));
 }
@@ -242,7 +243,7 @@ void opening::open_file(std::size_t planned, const ip::unix_name& name) {
     keep(std::move(now));
 }
 
-// It has its options, and settle() does the rest.
+// It has its options; listener::settle() does the rest.
 trial opening::go_on_with(std::size_t planned) {
     auto& from = held_[*kept_[planned]].socket;
     trial now;
@@ -258,6 +259,8 @@ trial opening::go_on_with(std::size_t planned) {
         now.fail(ready.error(), operation::set_option);
         return now;
     }
+    const auto& what = made_.sockets[planned];
+    now.owed = bound_socket::terms{what.backlog, what.unix_mode, what.reuse_port};
     done_.taken_over.push_back(done_.sockets.size()); // where keep() puts it
     return now;
 }
@@ -402,26 +405,6 @@ opened_plan opening::run() && {
 }
 
 } // namespace
-
-void settle(const plan::plan& made, const opened_plan& what) {
-    for (const auto each : what.taken_over) {
-        const auto& socket = what.sockets[each];
-        const auto& planned = made.sockets[socket.planned];
-        if (const auto* name = std::get_if<ip::unix_name>(&socket.at);
-            name != nullptr && socket.file && planned.unix_mode) {
-            static_cast<void>(os::chmod(std::string{name->text()}, *planned.unix_mode));
-        }
-        if (planned.reuse_port) {
-            static_cast<void>(os::set_reuse_port(socket.descriptor, true));
-        }
-        if (planned.backlog > 0) {
-            static_cast<void>(os::listen(socket.descriptor, planned.backlog));
-            for (const auto& clone : socket.clones) {
-                static_cast<void>(os::listen(clone, planned.backlog));
-            }
-        }
-    }
-}
 
 side blame(std::error_code why) noexcept {
     if (why == errc::not_inherited) {

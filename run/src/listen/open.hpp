@@ -21,10 +21,6 @@ struct opened_plan {
 [[nodiscard]] opened_plan open_plan(const plan::plan& made, const std::vector<plan::wish>& wishes,
                                     std::vector<held_socket> held, const bind_call& bind = {});
 
-// Gives those that were taken over what the plan has for them: the length of the queue, the mode of
-// the file. Errors are as in a start.
-void settle(const plan::plan& made, const opened_plan& what);
-
 // Whose doing a failed socket call is: an address that is taken may be free later, a forbidden
 // port will not be allowed later.
 [[nodiscard]] side blame(std::error_code why) noexcept;

@@ -176,7 +176,14 @@ struct credentials {
 };
 [[nodiscard]] sys_result<credentials> peer_credentials(int s) noexcept;
 
-// How many descriptors this process may still open: the soft RLIMIT_NOFILE less what is open.
+// The descriptors of this process, and how many they may be: the soft RLIMIT_NOFILE, or SIZE_MAX.
+// `open` is 0 when /proc cannot be read. Time: linear in what is open.
+struct descriptor_count {
+    std::size_t open = 0;
+    std::size_t most = SIZE_MAX;
+};
+[[nodiscard]] descriptor_count count_descriptors() noexcept;
+// How many it may still open.
 [[nodiscard]] std::size_t descriptors_left() noexcept;
 
 } // namespace portico::os

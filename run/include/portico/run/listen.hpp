@@ -39,6 +39,13 @@ struct bound_socket {
     bool foreign = false; // another program, which knows nothing of it, has it as well
     // Further listening sockets at the same address, for other threads (SO_REUSEPORT).
     std::vector<os::fd> clones{};
+    // Of one that was open already: what the plan has for it, and listener::settle() gives it.
+    struct terms {
+        int backlog = 0;
+        std::optional<unsigned> unix_mode{};
+        bool reuse_port = false;
+    };
+    std::optional<terms> owed{};
 };
 
 // A socket that is open already, here or in the process before us, and may go on serving.
@@ -130,6 +137,11 @@ public:
             token);
     }
 
+    // Gives those sockets that were open before what was planned for them: the length of the queue,
+    // the mode of the file. Until then they are as whoever else has them made them. Errors are as
+    // in a start.
+    void settle();
+
     // Accepts nobody until it is told to go on; who is pending stays so.
     void pause(bool on);
 
@@ -187,8 +199,9 @@ void start_listen(const asio::any_io_executor& executor, std::vector<plan::wish>
 // Cancellation: total.
 //
 // `held`: sockets that are open already. A planned one that is among them (see plan::compare()) is
-// not opened but taken over, with its clones and the options that it has. The others are closed,
-// and their files stay. A failed start does nothing to those that are shared with somebody.
+// not opened but taken over, with its clones and the options that it has; listener::settle() gives
+// it the planned ones. The others are closed, and their files stay. A failed start does nothing to
+// those that are shared with somebody.
 //
 // `bind`: how the others are bound; with one, the plan counts on ports below 1024.
 template <class Token>
