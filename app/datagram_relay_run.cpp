@@ -164,8 +164,8 @@ std::size_t datagram_relay_run::associations() const {
     return relay_ ? relay_->active() : 0;
 }
 
-void datagram_relay_run::read(relay_figures& to) const {
-    auto& made = to.udp.emplace(relay_figures::datagrams{});
+void datagram_relay_run::read(service_figures& to) const {
+    auto& made = to.udp.emplace(service_figures::datagrams{});
     made.associations = associations();
     made.max_associations = capacity();
     if (relay_) {

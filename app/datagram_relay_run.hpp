@@ -2,7 +2,7 @@
 #pragma once
 
 #include "log.hpp"
-#include "relay_status.hpp"
+#include "service_figures.hpp"
 
 #include "portico/run/admission.hpp"
 #include "portico/run/datagram_relay.hpp"
@@ -39,7 +39,7 @@ public:
     [[nodiscard]] std::size_t associations() const;
     [[nodiscard]] std::size_t capacity() const noexcept { return how_.table.capacity; }
     // For whoever asks.
-    void read(relay_figures& to) const;
+    void read(service_figures& to) const;
     // Logs what has changed since the last time.
     void log_counters();
 

@@ -41,6 +41,9 @@ namespace portico::app {
 // The variable that names the descriptor of the new process' end.
 inline constexpr const char* handover_variable = "PORTICO_HANDOVER";
 
+// And the one that says how many handovers there have been.
+inline constexpr const char* handover_count_variable = "PORTICO_HANDOVERS";
+
 // How long the new process may take for its part, before and after "go".
 inline constexpr duration handover_patience = std::chrono::seconds{30};
 
@@ -88,10 +91,14 @@ struct handover_report {
     std::size_t sockets = 0;
     std::uint64_t waiting = 0; // connections in the queues at the swap
     duration unattended{};     // from "go" until every queue had been seen empty
-    // What the kernel counted meanwhile in this network namespace; unset where it cannot be read.
-    os::tcp_counters counted{};
+    // What the kernel had counted in this network namespace at "go", and at "done"; unset where it
+    // cannot be read.
+    os::tcp_counters before{};
+    os::tcp_counters after{};
 };
 void add_report(fields& to, const handover_report& report);
+// For a person. Lines end in '\n'.
+[[nodiscard]] std::string to_text(const handover_report& report);
 
 // The listening and datagram sockets of another process, which knows nothing of it and keeps them
 // as well. The error is for a person, of one line or two.
@@ -140,7 +147,6 @@ private:
     boost::asio::steady_timer timer_;
     deadline until_ = deadline::never();
     instant went_{};
-    std::optional<os::tcp_counters> counted_before_;
     bool paused_ = false;
     handover_report report_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -7,6 +7,7 @@
 #include "portico/os/queue.hpp"
 
 #include <boost/json.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -61,11 +62,35 @@ void add_report(fields& to, const handover_report& report) {
             to.push_back({std::move(name), *value});
         }
     };
-    add("kernel.listen_overflows", report.counted.listen_overflows);
-    add("kernel.listen_drops", report.counted.listen_drops);
-    add("kernel.request_drops", report.counted.request_drops);
-    add("kernel.resets_sent", report.counted.resets_sent);
+    const auto counted = os::difference(report.before, report.after);
+    add("kernel.listen_overflows", counted.listen_overflows);
+    add("kernel.listen_drops", counted.listen_drops);
+    add("kernel.request_drops", counted.request_drops);
+    add("kernel.resets_sent", counted.resets_sent);
     add_duration(to, report.unattended);
+}
+
+std::string to_text(const handover_report& report) {
+    auto made = fmt::format("handed over to process {}\n"
+                            "sockets: {}\n"
+                            "clients in their queues at the swap: {}\n"
+                            "until every queue had been seen empty: {:.6f} s\n",
+                            report.successor, report.sockets, report.waiting,
+                            std::chrono::duration<double>{report.unattended}.count());
+    made +=
+        fmt::format("{:<38}{:>10}{:>10}\n", "kernel, whole network namespace", "before", "after");
+    const auto add = [&](std::string_view what, std::optional<std::uint64_t> before,
+                         std::optional<std::uint64_t> after) {
+        if (before && after) {
+            made += fmt::format("{:<38}{:>10}{:>10}\n", what, *before, *after);
+        }
+    };
+    const auto& [was, is] = std::pair{report.before, report.after};
+    add("  full accept queues", was.listen_overflows, is.listen_overflows);
+    add("  connection requests dropped", was.listen_drops, is.listen_drops);
+    add("  dropped as too many were half-way in", was.request_drops, is.request_drops);
+    add("  resets sent", was.resets_sent, is.resets_sent);
+    return made;
 }
 
 handover_out::handover_out(boost::asio::io_context& context, events tell)
@@ -196,9 +221,7 @@ void handover_out::handle(const std::string& what) {
             }
         }
         went_ = os::now();
-        if (auto now = os::read_tcp_counters()) {
-            counted_before_ = *now;
-        }
+        report_.before = os::read_tcp_counters().value_or(os::tcp_counters{});
         channel_->say("go");
         return arm(handover_patience, &handover_out::handle_late);
     }
@@ -260,9 +283,7 @@ void handover_out::fail(const std::string& why) {
 void handover_out::finish() {
     timer_.cancel();
     report_.unattended = os::now() - went_;
-    if (const auto now = os::read_tcp_counters(); now && counted_before_) {
-        report_.counted = os::difference(*counted_before_, *now);
-    }
+    report_.after = os::read_tcp_counters().value_or(os::tcp_counters{});
     // A manager listens to the new process only when it has heard of it from us (sd_notify(3)).
     const auto tell = tell_.done;
     tell(report_);

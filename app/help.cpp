@@ -18,14 +18,14 @@ constexpr std::size_t screen_width = 80;
 constexpr std::string_view examples = R"(
 examples:
   portico listen :7007 --echo                    on every address, both families
-  portico listen localhost:8080 -- cat           a program for each connection
   portico listen :8080 --to www.example.org:80   a relay
   portico serve /etc/portico/portico.toml        many services, as a file says
+  portico reload                                 it reads the file again
+  portico handover                               a new version of it takes over
   portico dial --trace www.example.org 80        connect, and see the race
   portico plan :7020 @eth0:53                    what listen would open, and why
   portico why :8080                              who is in the way, what to do
   portico addrs --watch                          addresses, as they come and go
-
 portico VERB --help tells a verb's options, portico --help-all those of all.
 )";
 

@@ -1,6 +1,7 @@
 #include "listen_run.hpp"
 
 #include "listen_log.hpp"
+#include "own_service.hpp"
 
 #include "portico/os/clock.hpp"
 
@@ -26,6 +27,9 @@ int listen_run::run(std::vector<plan::wish> wishes) {
     for (;;) {
         try {
             context_.run();
+            if (names_) {
+                names_->stop(); // who waits for one is logged without
+            }
             return exit_code_;
         } catch (const std::bad_alloc&) { // what was going on is lost, and the service goes on
             log_.write(severity::error, "out of memory", {});
@@ -54,6 +58,7 @@ void listen_run::handle_start(run::listen_outcome outcome) {
     service_ = std::make_shared<service_run>(context_, log_, std::move(choice_),
                                              std::move(outcome.sockets), wishes_,
                                              [this] { context_.stop(); });
+    service_->use_names(names_);
     if (status) {
         return open_status(*status);
     }
@@ -62,25 +67,45 @@ void listen_run::handle_start(run::listen_outcome outcome) {
 
 // Before anything is answered, so that who sees it listening can ask.
 void listen_run::open_status(const ip::unix_name& where) {
-    status_ =
-        std::make_unique<status_socket>(context_, log_, [this, began = os::now()](status_form how) {
-            relay_figures now;
-            now.now = os::now();
-            now.up = now.now - began;
-            service_->read(now);
-            return how == status_form::table  ? to_table(now)
-                   : how == status_form::json ? to_json(now)
-                                              : to_prometheus(now);
-        });
-    status_->open(where, [this](const run::listen_report& report) {
-        if (ending_) {
-            return;
-        }
-        if (report.why) {
-            return fail("--status: " + report.text(), report.why->who);
-        }
-        start_service();
-    });
+    began_ = os::now();
+    const std::vector wishes{private_wish(where)};
+    run::async_listen(
+        context_.get_executor(), wishes, deadline::after(began_, patience_),
+        [this, wishes](run::listen_outcome outcome) { start_status(std::move(outcome), wishes); });
+}
+
+void listen_run::start_status(run::listen_outcome outcome, const std::vector<plan::wish>& wishes) {
+    if (ending_) {
+        return;
+    }
+    if (outcome.report.why) {
+        return fail("--status: " + outcome.report.text(), outcome.report.why->who);
+    }
+    log_remarks(log_, outcome.report, wishes);
+    const event_log log{log_, {{"service", std::string{"status"}}}};
+    status_ = std::make_shared<service_run>(
+        context_, log, own_choice([this](const asio::any_io_executor& executor) {
+            return make_status_service(executor, status_speech::lines,
+                                       [this](status_form how) { return status(how); });
+        }),
+        std::move(outcome.sockets), wishes, [] {});
+    if (const auto done = status_->start(); !done) {
+        return fail(done.error());
+    }
+    start_service();
+}
+
+std::string listen_run::status(status_form how) const {
+    host_figures now;
+    now.now = os::now();
+    now.up = now.now - began_;
+    now.process = read_process_figures();
+    auto& alone = now.services.emplace_back();
+    alone.now = now.now;
+    service_->read(alone);
+    return how == status_form::table  ? to_table(now)
+           : how == status_form::json ? to_json(now)
+                                      : to_prometheus(now);
 }
 
 void listen_run::start_service() {

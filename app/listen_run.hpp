@@ -3,7 +3,7 @@
 
 #include "log.hpp"
 #include "service_run.hpp"
-#include "status_socket.hpp"
+#include "status_service.hpp"
 
 #include "portico/run/listen.hpp"
 
@@ -24,7 +24,12 @@ class listen_run {
 public:
     // `patience`: for names among the wishes to resolve.
     listen_run(service_choice choice, const log_settings& logging, duration patience)
-        : choice_{std::move(choice)}, log_{logging}, patience_{patience} {}
+        : choice_{std::move(choice)}, log_{logging}, patience_{patience} {
+        if (logging.names) {
+            names_ = std::make_shared<run::reverse_names>(context_.get_executor(),
+                                                          run::reverse_settings{});
+        }
+    }
 
     // Returns the exit code.
     int run(std::vector<plan::wish> wishes);
@@ -32,6 +37,8 @@ public:
 private:
     void handle_start(run::listen_outcome outcome);
     void open_status(const ip::unix_name& where);
+    void start_status(run::listen_outcome outcome, const std::vector<plan::wish>& wishes);
+    [[nodiscard]] std::string status(status_form how) const;
     void start_service();
     void fail(const std::string& why, side who);
     void fail(const service_failure& why);
@@ -46,9 +53,11 @@ private:
     asio::io_context context_{1};
     asio::signal_set signals_{context_};
     asio::steady_timer every_second_{context_};
+    std::shared_ptr<run::reverse_names> names_; // null: they are not logged
     std::vector<plan::wish> wishes_;
     std::shared_ptr<service_run> service_;
-    std::unique_ptr<status_socket> status_;
+    std::shared_ptr<service_run> status_;
+    instant began_{};
     bool ending_ = false;
     int exit_code_ = 0;
 };

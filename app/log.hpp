@@ -24,6 +24,7 @@ struct log_settings {
     severity least = severity::info; // what is less severe is not written
     bool journald = false;           // "<N>" (sd-daemon(3)) in front of a line, and no time
     bool syslog = false;             // to syslog(3), which has the time and the severity beside it
+    bool names = false;              // of clients; see run::reverse_names
 };
 
 // Whether stderr is a stream to journald: JOURNAL_STREAM of the environment names its device and

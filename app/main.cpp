@@ -33,8 +33,10 @@ int run(std::vector<std::string> arguments) {
     command.set_version_flag("--version", "portico " PORTICO_VERSION, "show the version");
     portico::app::add_addrs(command, call);
     portico::app::add_dial(command, call);
+    portico::app::add_handover(command, call);
     portico::app::add_listen(command, call);
     portico::app::add_plan(command, call);
+    portico::app::add_reload(command, call);
     portico::app::add_serve(command, call);
     portico::app::add_why(command, call);
     command.require_subcommand(1);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "log.hpp"
-#include "relay_status.hpp"
+#include "relay_meter.hpp"
 #include "relay_threads.hpp"
 
 #include "portico/run/egress_watch.hpp"
@@ -40,7 +40,7 @@ public:
     // How many there are descriptors for, when `left` are free.
     [[nodiscard]] std::size_t connections_that_fit(std::size_t left) const;
     // For whoever asks. Precondition: it was prepared.
-    void read(relay_figures& to) const { meter_->read(to); }
+    void read(service_figures& to) const { meter_->read(to); }
     // Logs what has changed since the last time; true: the limit was reached meanwhile.
     [[nodiscard]] bool log_counters();
 

@@ -57,6 +57,11 @@ std::optional<plan::facts> gather(const serve_config& config,
 
 std::string kind_of(const service_config& which) {
     const auto& asked = which.request;
+    if (which.part) {
+        return *which.part == own_part::status    ? "how this process is doing"
+               : *which.part == own_part::control ? "what this process is to do"
+                                                  : "metrics for Prometheus";
+    }
     if (asked.builtin) {
         return std::string{serve::to_text(*asked.builtin)};
     }

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
@@ -32,6 +33,11 @@ bool serve_run::take_over() {
         return false;
     }
     before_ = *std::move(made);
+    if (const char* count = std::getenv(handover_count_variable)) {
+        std::from_chars(count, count + std::strlen(count), handovers_);
+        ::unsetenv(handover_count_variable);
+    }
+    ++handovers_;
     given_ = before_->take_sockets();
     auto besides = before_->take_carried();
     if (const auto done = guard_.take(besides); !done) {
@@ -117,13 +123,18 @@ void serve_run::hand_over() {
     if (pid_file_) {
         pid_file_->add_to(besides);
     }
+    program_.variables.push_back(std::string{handover_count_variable} + '=' +
+                                 std::to_string(handovers_));
     after_ = std::make_unique<handover_out>(
         context_,
         handover_out::events{[this](bool on) { pause(on); },
                              [this](const handover_report& report) { handle_handed_over(report); },
                              [this](const std::string& why) { handle_not_handed_over(why); }});
-    if (const auto begun = after_->start(program_, *std::move(sockets), std::move(besides));
-        !begun) {
+    auto next = program_;
+    if (const auto asked = std::exchange(handover_program_, {}); !asked.empty()) {
+        next.path = asked;
+    }
+    if (const auto begun = after_->start(next, *std::move(sockets), std::move(besides)); !begun) {
         handle_not_handed_over(begun.error());
     }
 }
@@ -135,7 +146,10 @@ void serve_run::pause(bool on) {
 }
 
 void serve_run::handle_not_handed_over(const std::string& why) {
+    ++handovers_failed_;
     log_.write(severity::error, "not handed over: everything goes on as it was", {{"detail", why}});
+    answer_handover(
+        {exit_code(side::system), "not handed over: everything goes on as it was\n" + why + '\n'});
     boost::asio::post(context_, [this] {
         if (after_) {
             failed_.push_back(after_->take_child());
@@ -152,6 +166,14 @@ void serve_run::handle_handed_over(const handover_report& report) {
     print_out(std::to_string(::getpid()) + " handed over to " + std::to_string(report.successor) +
               '\n');
     log_.write(severity::info, "handed over; stopping when the last connection has ended", what);
+    answer_handover({0, to_text(report)});
+    successor_ = after_->take_child();
+    if (std::exchange(again_, false)) { // HUP came meanwhile
+        static_cast<void>(successor_.kill(SIGHUP));
+        reload_answers_ = std::move(reload_asked_);
+        answer_reload({0, "process " + std::to_string(report.successor) +
+                              " goes on, and reads the file again\n"});
+    }
     ending_ = true;
     if (pid_file_) {
         pid_file_->let_go();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -29,6 +30,9 @@ int serve_run::run() {
     for (;;) {
         try {
             context_.run();
+            if (names_) {
+                names_->stop(); // who waits for one is logged without
+            }
             return exit_code_;
         } catch (const std::bad_alloc&) { // what was going on is lost, and the services go on
             log_.write(severity::error, "out of memory", {});
@@ -62,6 +66,8 @@ void serve_run::reload() {
     os::notice reloading;
     reloading.reloading = os::now();
     manager_.tell(reloading, log_);
+    std::move(reload_asked_.begin(), reload_asked_.end(), std::back_inserter(reload_answers_));
+    reload_asked_.clear();
     auto read = read_config(path_);
     if (read) {
         return begin(*std::move(read));
@@ -76,8 +82,12 @@ void serve_run::reload() {
         }
         log_.write(severity::error, "wrong in the configuration", what);
     }
+    ++reloads_failed_;
     log_.write(severity::error, "not reloaded: everything goes on as it was",
                {{"errors", std::uint64_t{read.error().size()}}});
+    answer_reload({exit_code(side::caller), "not reloaded: everything goes on as it was\n"
+                                            "the configuration is wrong:\n" +
+                                                to_text(read.error())});
     tell_ready();
     finish();
 }
@@ -86,8 +96,8 @@ void serve_run::reload() {
 void serve_run::tell_ready() {
     os::notice told;
     told.ready = true;
-    told.status = std::to_string(now_.services.size()) +
-                  (now_.services.size() == 1 ? " service" : " services") +
+    const auto count = number_of_services();
+    told.status = std::to_string(count) + (count == 1 ? " service" : " services") +
                   (reloads_ == 0 ? "" : ", reloaded " + std::to_string(reloads_) + " times");
     manager_.tell(told, log_);
     if (const auto sockets = shared_sockets()) {
@@ -111,12 +121,20 @@ void serve_run::handle_signal(int number) {
     if (number == SIGHUP || number == SIGUSR2) {
         if (!ending_) {
             number == SIGHUP ? reload() : hand_over();
+        } else { // meant for whoever goes on; nobody, unless there was a handover
+            static_cast<void>(successor_.kill(number));
         }
     } else if (number == SIGTERM && !ending_) {
         drain();
     } else {
         stop_now(number == SIGTERM ? "TERM" : "INT");
     }
+}
+
+std::size_t serve_run::number_of_services() const {
+    return static_cast<std::size_t>(
+        std::count_if(services_.begin(), services_.end(),
+                      [](const hosted_service& each) { return !each.config.part; }));
 }
 
 void serve_run::add_counts(fields& to) const {
@@ -127,12 +145,13 @@ void serve_run::add_counts(fields& to) const {
     for (const auto& each : leaving_) {
         connections += each->connections();
     }
-    to.push_back({"services", std::uint64_t{services_.size()}});
+    to.push_back({"services", std::uint64_t{number_of_services()}});
     to.push_back({"connections", connections});
 }
 
 void serve_run::drain() {
     ending_ = true;
+    refuse_orders();
     os::notice stopping;
     stopping.stopping = true;
     manager_.tell(stopping, log_);
@@ -150,10 +169,9 @@ void serve_run::drain() {
     if (coming_) {
         give_up_transition();
     }
-    for (auto& each : std::exchange(services_, {})) {
-        leaving_.push_back(each.run);
+    for (const auto& each : take_services()) {
         // Until the process before us has let go, it may still go on with them.
-        each.run->drain(before_ ? each.run->open_sockets() : std::vector<kept_socket>{});
+        each->drain(before_ ? each->open_sockets() : std::vector<kept_socket>{});
     }
     log_.write(severity::info, "stopping when the last connection has ended", what);
     sweep_soon();
@@ -167,19 +185,32 @@ void serve_run::stop_now(std::string_view signal) {
         manager_.keep({}, log_); // they end with us
     }
     after_.reset();
+    refuse_orders();
     if (coming_) {
         give_up_transition();
     }
-    for (auto& each : std::exchange(services_, {})) {
-        leaving_.push_back(each.run);
+    for (const auto& each : take_services()) {
         if (before_) {
-            each.run->drain(each.run->open_sockets());
+            each->drain(each->open_sockets());
         }
     }
     for (const auto& each : std::vector{leaving_}) {
         each->stop_now();
     }
     sweep_soon();
+}
+
+// Parts of the host answer to the end.
+std::vector<std::shared_ptr<service_run>> serve_run::take_services() {
+    std::vector<std::shared_ptr<service_run>> taken;
+    std::erase_if(services_, [&](const hosted_service& each) {
+        if (!each.config.part) {
+            taken.push_back(each.run);
+        }
+        return !each.config.part;
+    });
+    leaving_.insert(leaving_.end(), taken.begin(), taken.end());
+    return taken;
 }
 
 // Not at once: who tells that he is over is still on the stack.
@@ -190,6 +221,10 @@ void serve_run::sweep_soon() {
 void serve_run::sweep() {
     std::erase_if(leaving_, [](const auto& each) { return each->is_over(); });
     if (ending_ && leaving_.empty()) {
+        for (const auto& each : services_) { // files that somebody goes on with stay
+            each.run->drain(before_ ? each.run->open_sockets() : std::vector<kept_socket>{});
+            each.run->stop_now();
+        }
         context_.stop();
     }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.hpp"
+#include "control_service.hpp"
 #include "daemon.hpp"
 #include "handover.hpp"
 #include "host_guard.hpp"
@@ -9,7 +10,9 @@
 #include "manager_link.hpp"
 #include "pid_file.hpp"
 #include "service_run.hpp"
+#include "status_service.hpp"
 
+#include "portico/os/clock.hpp"
 #include "portico/run/listen.hpp"
 #include "portico/run/network_watch.hpp"
 
@@ -31,12 +34,19 @@ struct hosted_service {
     std::shared_ptr<service_run> run;
 };
 
+// A socket of a service that ends, which nobody goes on with.
+struct going_socket {
+    kept_socket which;
+    deadline until; // it may be open until then
+};
+
 // A start, or a reload, on its way.
 struct transition {
     serve_config next;
     std::vector<plan::wish> wishes;      // of all services
     std::vector<std::size_t> of_service; // for each wish the index of its service
     bool by_network = false;             // nothing is new but addresses of this host
+    bool misses_some = false;            // an address that is followed could not be had
     std::vector<hosted_service> made;    // in the order of `next.services`
     std::vector<std::string> goes_on;    // names of those that are as they were
     std::size_t preparing = 0;
@@ -58,7 +68,12 @@ public:
               host_guard guard, daemon_start& background)
         : path_{std::move(path)}, log_{logging}, first_{first}, take_from_{take_from},
           program_{std::move(program)}, manager_{std::move(manager)}, guard_{std::move(guard)},
-          background_{background} {}
+          background_{background} {
+        if (logging.names) {
+            names_ = std::make_shared<run::reverse_names>(context_.get_executor(),
+                                                          run::reverse_settings{});
+        }
+    }
 
     // Returns the exit code.
     int run();
@@ -75,6 +90,10 @@ private:
     void swap();
     void tell_done(const std::vector<hosted_service>& before);
     void tell_network();
+    [[nodiscard]] bool is_still_ours(const run::listen_report& report);
+    [[nodiscard]] bool misses_some(const run::listen_report& report) const;
+    void begin_again_soon(duration pause);
+    void follow_network_later();
     void fail(const std::string& why, side who);
     void fail(const diagnostic& why, side who);
     void give_up_transition();
@@ -92,6 +111,15 @@ private:
     void handle_handed_over(const handover_report& report);
     void handle_not_handed_over(const std::string& why);
 
+    // ---- what it answers itself: serve_own.cpp ----
+    [[nodiscard]] service_choice own(own_part which);
+    void obey(const control_order& order, control_reply reply);
+    void answer_reload(const control_outcome& outcome);
+    void answer_handover(const control_outcome& outcome);
+    void refuse_orders();
+    [[nodiscard]] std::string status(status_form how) const;
+    [[nodiscard]] process_figures figures() const;
+
     // ---- running: serve_run.cpp ----
     void reload();
     void watch_network();
@@ -104,6 +132,8 @@ private:
     void sweep_soon();
     void sweep();
     void watch_counters();
+    [[nodiscard]] std::vector<std::shared_ptr<service_run>> take_services();
+    [[nodiscard]] std::size_t number_of_services() const;
     void add_counts(fields& to) const;
     void tell_ready();
     [[nodiscard]] os::sys_result<std::vector<run::held_socket>> shared_sockets() const;
@@ -114,22 +144,34 @@ private:
     boost::asio::io_context context_{1};
     boost::asio::signal_set signals_{context_};
     boost::asio::steady_timer every_second_{context_};
-    std::vector<hosted_service> services_;
+    std::shared_ptr<run::reverse_names> names_; // null: they are not logged
+    std::vector<hosted_service> services_;      // and parts of the host; at an end only the parts
     std::vector<std::shared_ptr<service_run>> leaving_; // until their last connection
     std::unique_ptr<transition> coming_;
     std::uint64_t reloads_ = 0;
+    std::uint64_t reloads_failed_ = 0;
+    std::uint64_t handovers_ = 0; // that led to this process
+    std::uint64_t handovers_failed_ = 0;
+    const instant began_ = os::now();
     bool is_starting_ = true;
-    bool again_ = false;          // HUP came during a transition
-    bool network_again_ = false;  // or the network changed
-    bool hand_over_next_ = false; // or USR2 came
+    bool again_ = false;                        // HUP came during a transition
+    bool network_again_ = false;                // or the network changed
+    bool hand_over_next_ = false;               // or USR2 came
+    std::vector<control_reply> reload_asked_;   // by whom, and not begun
+    std::vector<control_reply> reload_answers_; // of the one that is on its way
+    control_reply handover_answer_;
+    std::string handover_program_; // that was asked for; empty: as it was started
     std::unique_ptr<run::network_watch> network_;
     serve_config now_; // what is running
     deadline start_until_ = deadline::never();
+    std::vector<going_socket> going_;
+    duration network_pause_{}; // before the addresses are looked at again after a failure
     boost::asio::steady_timer retry_{context_};
     std::unique_ptr<handover_in> before_; // until the process before us has let go
     std::unique_ptr<handover_out> after_; // while the next one is on its way
     std::vector<run::held_socket> given_; // by the process before us, until the start
     std::optional<pid_t> take_from_;
+    os::child successor_;           // that has taken over from us
     std::vector<os::child> failed_; // next processes, and a binder, until they have ended
     successor_program program_;     // as it was started
     manager_link manager_;

@@ -14,6 +14,9 @@
 namespace portico::app {
 namespace {
 
+constexpr duration between_tries = std::chrono::milliseconds{100};
+constexpr duration longest_pause = std::chrono::seconds{30};
+
 std::string in_service(const service_config& which) {
     return "service " + which.name;
 }
@@ -47,6 +50,14 @@ bool follows(const plan::wish& which) {
 bool waits(const service_config& which) {
     return std::any_of(which.wishes.begin(), which.wishes.end(),
                        [](const auto& each) { return each.needed == plan::need::later; });
+}
+
+// A socket at the one address keeps another one from the other: the same port, on whatever address,
+// for a wildcard has them all.
+bool keeps_out(const ip::any_endpoint& there, const ip::any_endpoint& wanted) {
+    const auto* one = std::get_if<ip::endpoint>(&there);
+    const auto* other = std::get_if<ip::endpoint>(&wanted);
+    return one != nullptr && other != nullptr ? one->port == other->port : there == wanted;
 }
 
 bool same_sockets(const std::vector<kept_socket>& left, const std::vector<kept_socket>& right) {
@@ -95,6 +106,12 @@ void serve_run::handle_opened(run::listen_outcome outcome) {
         }
         return;
     }
+    if (is_still_ours(outcome.report)) {
+        if (outcome.sockets) {
+            outcome.sockets->close(files_of(others_sockets()));
+        }
+        return begin_again_soon(between_tries);
+    }
     if (outcome.report.why && try_again_later(outcome.report)) {
         return;
     }
@@ -102,6 +119,7 @@ void serve_run::handle_opened(run::listen_outcome outcome) {
         return fail(outcome.report.text(), outcome.report.why->who);
     }
     log_remarks(log_, outcome.report, coming_->wishes);
+    coming_->misses_some = misses_some(outcome.report);
     const auto text = outcome.report.text();
     const auto shared = shared_by(outcome.report.made);
     if (!shared.empty()) {
@@ -153,10 +171,14 @@ void serve_run::spread(std::vector<run::bound_socket> sockets) {
         auto& config = now.next.services[i];
         auto listener = std::make_unique<run::listener>(context_.get_executor(),
                                                         std::move(parts[i]), guard_.bind_call());
+        if (config.part) {
+            config.choice = own(*config.part);
+        }
         const event_log log{log_, {{"service", config.name}}};
         now.made.push_back({config, std::make_shared<service_run>(
                                         context_, log, config.choice, std::move(listener),
                                         config.wishes, [this] { sweep_soon(); })});
+        now.made.back().run->use_names(config.part ? nullptr : names_);
     }
 }
 
@@ -224,9 +246,13 @@ void serve_run::swap() {
     }
     now.sockets_before = sockets_of(services_);
     const auto successors = sockets_of(now.made);
+    const auto gone = deadline::after(os::now(), service_run::longest_close);
     for (const auto& each : services_) {
         if (!goes_on(each)) {
             leaving_.push_back(each.run);
+            for (auto& socket : each.run->open_sockets()) {
+                going_.push_back({std::move(socket), gone});
+            }
             each.run->drain(successors);
         }
     }
@@ -242,6 +268,12 @@ void serve_run::swap() {
 
 void serve_run::tell_done(const std::vector<hosted_service>& before) {
     now_ = coming_->next;
+    retry_.cancel();
+    if (coming_->misses_some) {
+        follow_network_later();
+    } else {
+        network_pause_ = {};
+    }
     if (std::exchange(is_starting_, false)) {
         std::string lines;
         for (const auto& each : services_) {
@@ -264,6 +296,9 @@ void serve_run::tell_done(const std::vector<hosted_service>& before) {
                 {"services.unchanged", std::uint64_t{unchanged}},
                 {"services.started", std::uint64_t{services_.size() - unchanged}},
                 {"services.stopped", std::uint64_t{before.size() - unchanged}}});
+    answer_reload({0, "reloaded " + std::to_string(reloads_) + ": " + std::to_string(unchanged) +
+                          " services went on, " + std::to_string(services_.size() - unchanged) +
+                          " began, " + std::to_string(before.size() - unchanged) + " ended\n"});
 }
 
 // Where it listens now and did not before, and the other way round.
@@ -326,13 +361,48 @@ bool serve_run::try_again_later(const run::listen_report& report) {
     if (!is_starting_ || !may_come || start_until_.has_passed(os::now())) {
         return false;
     }
-    retry_.expires_after(std::chrono::milliseconds{100});
+    begin_again_soon(between_tries);
+    return true;
+}
+
+void serve_run::begin_again_soon(duration pause) {
+    retry_.expires_after(pause);
     retry_.async_wait([this](boost::system::error_code wrong) {
         if (!wrong && !ending_) {
-            begin(std::move(std::exchange(coming_, nullptr)->next));
+            const auto before = std::exchange(coming_, nullptr);
+            begin(std::move(before->next), before->by_network);
         }
     });
-    return true;
+}
+
+// Whether an address is taken, and by nobody else than a service of ours that is ending.
+bool serve_run::is_still_ours(const run::listen_report& report) {
+    const auto now = os::now();
+    std::erase_if(going_, [&](const going_socket& each) { return each.until.has_passed(now); });
+    return std::any_of(report.attempts.begin(), report.attempts.end(), [&](const auto& tried) {
+        return tried.why && tried.why->code == std::errc::address_in_use &&
+               std::any_of(going_.begin(), going_.end(), [&](const going_socket& each) {
+                   return each.which.over == report.made.sockets[tried.planned].over &&
+                          keeps_out(each.which.at, tried.at);
+               });
+    });
+}
+
+bool serve_run::misses_some(const run::listen_report& report) const {
+    return std::any_of(report.attempts.begin(), report.attempts.end(), [&](const auto& tried) {
+        return tried.why && follows(coming_->wishes[report.made.sockets[tried.planned].wish]);
+    });
+}
+
+// What failed may work later: a resource was short, or an address not quite there.
+void serve_run::follow_network_later() {
+    network_pause_ = std::clamp<duration>(2 * network_pause_, between_tries, longest_pause);
+    retry_.expires_after(network_pause_);
+    retry_.async_wait([this](boost::system::error_code wrong) {
+        if (!wrong && !ending_) {
+            handle_network();
+        }
+    });
 }
 
 void serve_run::fail(const diagnostic& why, side who) {
@@ -364,11 +434,19 @@ void serve_run::fail(const std::string& why, side who) {
         }
         return context_.stop();
     }
+    reloads_failed_ += coming_->by_network ? 0U : 1U;
     log_.write(severity::error,
                coming_->by_network ? "the addresses of this host have changed, and nothing was done"
                                    : "not reloaded: everything goes on as it was",
                {{"detail", why.ends_with('\n') ? why.substr(0, why.size() - 1) : why}});
+    const bool by_network = coming_->by_network;
     give_up_transition();
+    if (by_network) {
+        follow_network_later();
+    } else {
+        answer_reload({exit_code(who), "not reloaded: everything goes on as it was\n" + why +
+                                           (why.ends_with('\n') ? "" : "\n")});
+    }
     tell_ready();
     finish();
 }

@@ -1,6 +1,6 @@
 #include "service_request.hpp"
 
-#include "status_socket.hpp"
+#include "own_service.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -68,7 +68,7 @@ read_relay(const service_request& asked, std::span<const plan::wish> wishes, ser
         return tl::unexpected{relay.error()};
     }
     if (!asked.relay.status.empty()) {
-        const auto name = parse_status_name(asked.relay.status);
+        const auto name = parse_private_name(asked.relay.status);
         if (!name) {
             return wrong_setting("status", name.error());
         }

@@ -11,9 +11,12 @@
 #include "portico/plan/plan.hpp"
 #include "portico/run/builtin.hpp"
 #include "portico/run/program.hpp"
+#include "portico/run/service.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -47,6 +50,8 @@ struct service_choice {
     std::optional<socks_choice> socks{};
     run::program_options program{};
     bool wait = false; // the program takes its clients itself
+    // Answered by this process itself: how it is doing, for one.
+    std::function<std::unique_ptr<run::stream_service>(const boost::asio::any_io_executor&)> ours{};
     run::admission_settings door{};
     std::optional<std::chrono::seconds> dead_after{};
     bool no_delay = true;

@@ -50,7 +50,8 @@ service_run::service_run(boost::asio::io_context& context, const event_log& log,
                          service_choice choice, std::unique_ptr<run::listener> sockets,
                          std::vector<plan::wish> wishes, std::function<void()> over)
     : context_{context}, log_{log, {}}, choice_{std::move(choice)}, listener_{std::move(sockets)},
-      wishes_{std::move(wishes)}, over_{std::move(over)}, closing_{context} {
+      wishes_{std::move(wishes)}, over_{std::move(over)}, meter_{wishes_, listener_->sockets()},
+      closing_{context} {
     for (const auto& each : listener_->sockets()) {
         (each.over == ip::transport::tcp ? has_streams_ : has_datagrams_) = true;
     }
@@ -153,6 +154,7 @@ void service_run::open_clones() {
 }
 
 maybe service_run::start() {
+    listener_->settle();
     if (choice_.wait) {
         start_waiting();
         return {};
@@ -196,6 +198,8 @@ maybe service_run::start_streams() {
         run::builtin_options how;
         how.chargen_limit = choice_.chargen_limit;
         streams_ = run::make_builtin_service(context_.get_executor(), *choice_.which, how);
+    } else if (choice_.ours) {
+        streams_ = choice_.ours(context_.get_executor());
     } else if (!choice_.socks) {
         auto how = programs();
         try {
@@ -253,6 +257,7 @@ void service_run::accept_next() {
     }
     if (!door_->has_room(at_door_)) {
         full_ = true;
+        ++times_full_;
         return;
     }
     accepting_ = true;
@@ -270,30 +275,43 @@ void service_run::handle_accepted(result<run::accepted> got) {
         return; // the listener is closed
     }
     ++number_;
-    if (!let_in(*got)) {
+    const auto where = meter_.handle_accepted(*got);
+    if (!let_in(*got, where)) {
         static_cast<void>(os::set_linger_reset(got->socket.raw()));
         got->socket.reset();
         return accept_next();
     }
     ++active_;
+    want_name(got->peer);
     if (log_.wants(severity::debug)) {
         fields what{{"connection", number_}};
         add_endpoints(what, ip::transport::tcp, got->local, got->peer);
         log_.write(severity::debug, "connection began", what);
     }
     streams_->start(*std::move(got), number_,
-                    [this](const run::connection_end& end) { handle_end(end); });
+                    [this, where](const run::connection_end& end) { handle_end(end, where); });
     accept_next();
 }
 
+void service_run::want_name(const ip::any_endpoint& peer) {
+    const auto canonical = ip::canonical(peer);
+    if (const auto* client = std::get_if<ip::endpoint>(&canonical); names_ && client != nullptr) {
+        names_->want(client->address);
+    }
+}
+
 // False: it has been logged.
-bool service_run::let_in(const run::accepted& who) {
+bool service_run::let_in(const run::accepted& who, flow_meter::place where) {
     run::connection_end end;
     const bool is_taken = door_->take_place(at_door_) == run::admission::room::taken;
     if (!is_taken) {
+        meter_.handle_refused(where, flow_meter::ending::full);
         end.detail = "full: as many connections are open as may be";
     } else if (auto no = door_->refuse(os::now(), ip::canonical(who.peer))) {
         door_->give_back(at_door_);
+        meter_.handle_refused(where, no->why == run::relay_end::denied
+                                         ? flow_meter::ending::denied
+                                         : flow_meter::ending::limited);
         end.detail = std::string{to_text(no->why)} + ": " + no->text;
     } else {
         return true;
@@ -306,8 +324,9 @@ bool service_run::let_in(const run::accepted& who) {
     return false;
 }
 
-void service_run::handle_end(const run::connection_end& end) {
+void service_run::handle_end(const run::connection_end& end, flow_meter::place where) {
     --active_;
+    meter_.handle_end(where, end);
     if (!door_->asks_nothing()) {
         door_->forget(ip::canonical(end.peer));
     }
@@ -319,13 +338,13 @@ void service_run::handle_end(const run::connection_end& end) {
 
 void service_run::log_end(const run::connection_end& end) {
     const bool ours = end.why && end.why->who != side::peer && end.why->who != side::caller;
-    const auto weight = ours ? severity::error : severity::info;
+    const auto weight = ours ? severity::error : choice_.ours ? severity::debug : severity::info;
     if (log_.wants(weight)) {
         fields what{{"connection", end.number}};
         add_endpoints(what, ip::transport::tcp, end.local, end.peer);
         add_duration(what, end.lasted);
-        if (choice_.which || choice_.relay ||
-            choice_.socks) { // a program's bytes do not come by here
+        if (choice_.which || choice_.relay || choice_.socks ||
+            choice_.ours) { // a program's bytes do not come by here
             what.push_back({"received", end.received});
             what.push_back({"sent", end.sent});
         }
@@ -338,8 +357,25 @@ void service_run::log_end(const run::connection_end& end) {
         if (!end.detail.empty()) {
             what.push_back({"detail", end.detail});
         }
-        log_.write(weight, "connection ended", what);
+        write_named(weight, "connection ended", std::move(what), end.peer);
     }
+}
+
+// As soon as the name is known, or that there is none.
+void service_run::write_named(severity how, std::string_view what, fields with,
+                              const ip::any_endpoint& peer) {
+    const auto canonical = ip::canonical(peer);
+    const auto* client = std::get_if<ip::endpoint>(&canonical);
+    if (!names_ || client == nullptr) {
+        return log_.write(how, what, with);
+    }
+    names_->tell(client->address, [self = shared_from_this(), how, what = std::string{what},
+                                   with = std::move(with)](const std::string& name) mutable {
+        if (!name.empty()) {
+            with.push_back({"network.peer.name", name});
+        }
+        self->log_.write(how, what, with);
+    });
 }
 
 void service_run::handle_run_end(const run::program_run_end& end) {
@@ -531,13 +567,38 @@ void service_run::end_if_idle() {
 
 // ---- counters ----
 
-void service_run::read(relay_figures& to) const {
+void service_run::read(service_figures& to) const {
+    to.kind = kind();
     if (relay_) {
         relay_->read(to);
+    } else if (door_) {
+        const auto accepting = listener_->counters();
+        meter_.read(to);
+        to.max_connections = door_->settings().max_connections;
+        to.times_full = times_full_;
+        to.accept_failed = accepting.aborted;
+        to.shed = accepting.shed;
     }
     if (datagram_relay_) {
         datagram_relay_->read(to);
     }
+    if (datagrams_) {
+        to.queries = datagrams_->counters();
+    }
+    if (const auto counts = program_counts()) {
+        to.started = {*counts, waiting_ ? waiting_->counters().in_vain : 0};
+    }
+    if (socks_) {
+        to.socks = socks_->counters();
+    }
+}
+
+std::string service_run::kind() const {
+    return choice_.relay   ? "relay"
+           : choice_.socks ? "SOCKS"
+           : choice_.which ? std::string{serve::to_text(*choice_.which)}
+           : choice_.ours  ? "own"
+                           : "program";
 }
 
 void service_run::log_counters() {

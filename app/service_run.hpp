@@ -2,12 +2,14 @@
 #pragma once
 
 #include "datagram_relay_run.hpp"
+#include "flow_meter.hpp"
 #include "log.hpp"
 #include "relay_run.hpp"
 #include "service_request.hpp"
 #include "socks_run.hpp"
 
 #include "portico/run/listen.hpp"
+#include "portico/run/reverse_names.hpp"
 #include "portico/run/waiting_program.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -54,6 +56,8 @@ public:
     // ones. start() does so as well.
     void open_clones();
     [[nodiscard]] tl::expected<void, service_failure> start();
+    // From now on clients are told of by these names, too.
+    void use_names(std::shared_ptr<run::reverse_names> names) { names_ = std::move(names); }
 
     // Takes nobody from the queues of its connections until it is told to go on. Datagrams are
     // taken as ever.
@@ -61,6 +65,8 @@ public:
     // No more clients but those that are on their way in; who is there may stay. `successors`:
     // sockets that somebody goes on with, and where nobody is kept out.
     void drain(std::vector<kept_socket> successors = {});
+    // So long its sockets may be open after drain().
+    static constexpr duration longest_close = std::chrono::milliseconds{2500};
     // Every connection is reset.
     void stop_now();
 
@@ -70,8 +76,8 @@ public:
     void add_counts(fields& to) const;
     // What has become of its programs; nullopt when it has none.
     [[nodiscard]] std::optional<run::program_counters> program_counts() const;
-    // For whoever asks how a relay is doing.
-    void read(relay_figures& to) const;
+    // For whoever asks how it is doing; all but its name.
+    void read(service_figures& to) const;
     [[nodiscard]] const run::listener& sockets() const noexcept { return *listener_; }
     [[nodiscard]] std::vector<kept_socket> open_sockets() const;
 
@@ -79,6 +85,7 @@ public:
     void log_counters();
 
 private:
+    [[nodiscard]] std::string kind() const;
     [[nodiscard]] tl::expected<void, service_failure> prepare_relay();
     [[nodiscard]] tl::expected<void, service_failure> prepare_datagram_relay();
     [[nodiscard]] tl::expected<void, service_failure> prepare_socks();
@@ -92,9 +99,12 @@ private:
     void set_limit();
     void accept_next();
     void handle_accepted(result<run::accepted> got);
-    [[nodiscard]] bool let_in(const run::accepted& who);
-    void handle_end(const run::connection_end& end);
+    void want_name(const ip::any_endpoint& peer);
+    [[nodiscard]] bool let_in(const run::accepted& who, flow_meter::place where);
+    void handle_end(const run::connection_end& end, flow_meter::place where);
     void log_end(const run::connection_end& end);
+    void write_named(severity how, std::string_view what, fields with,
+                     const ip::any_endpoint& peer);
     void handle_run_end(const run::program_run_end& end);
     void log_line(const run::program_line& line);
     void handle_datagram(const run::datagram_end& end);
@@ -127,7 +137,10 @@ private:
     std::unique_ptr<datagram_relay_run> datagram_relay_;
     std::shared_ptr<run::admission> door_;
     std::size_t at_door_ = 0; // our number there
+    std::shared_ptr<run::reverse_names> names_;
+    flow_meter meter_; // of connections that are no relay's
     std::size_t active_ = 0;
+    std::uint64_t times_full_ = 0;
     std::uint64_t number_ = 0;
     bool accepting_ = false;
     bool ending_ = false;

@@ -23,7 +23,9 @@ public:
     start(const boost::asio::any_io_executor& executor);
     // How many connections there are descriptors for, when `left` are free.
     [[nodiscard]] std::size_t connections_that_fit(std::size_t left) const;
-    // Logs what has changed since the last time. Precondition: the service is still there.
+    // Precondition, here and below: it was started, and the service is still there.
+    [[nodiscard]] const run::socks_counters& counters() const { return service_->counters(); }
+    // Logs what has changed since the last time.
     void log_counters();
 
 private:

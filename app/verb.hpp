@@ -17,8 +17,10 @@ struct invocation {
 
 void add_addrs(CLI::App& command, invocation& call);
 void add_dial(CLI::App& command, invocation& call);
+void add_handover(CLI::App& command, invocation& call);
 void add_listen(CLI::App& command, invocation& call);
 void add_plan(CLI::App& command, invocation& call);
+void add_reload(CLI::App& command, invocation& call);
 void add_serve(CLI::App& command, invocation& call);
 void add_why(CLI::App& command, invocation& call);
 

@@ -204,8 +204,8 @@ int show_addrs(const addrs_options& asked) {
 } // namespace
 
 void add_addrs(CLI::App& command, invocation& call) {
-    auto* verb = command.add_subcommand(
-        "addrs", "show interfaces and addresses: tentative, deprecated, lifetimes and all");
+    auto* verb =
+        command.add_subcommand("addrs", "show interfaces and addresses, with states and lifetimes");
     const auto asked = std::make_shared<addrs_options>();
     verb->add_option("INTERFACE", asked->interfaces, "only these; default all");
     auto* v4 = verb->add_flag("-4", asked->only_v4, "only IPv4 addresses");

@@ -3,6 +3,7 @@
 #include "duration.hpp"
 #include "journal_errors.hpp"
 #include "listen_run.hpp"
+#include "log_environment.hpp"
 #include "service_request.hpp"
 #include "verb.hpp"
 #include "wish_options.hpp"
@@ -44,17 +45,25 @@ struct listen_options {
     std::optional<duration> timeout;
     bool quiet = false;
     bool verbose = false;
-    std::string log_format = "logfmt";
+    std::string log_format{};
+    bool names = false;
 
-    [[nodiscard]] log_settings logging() const;
+    // The error is for a person.
+    [[nodiscard]] tl::expected<log_settings, std::string> logging() const;
 };
 
-log_settings listen_options::logging() const {
-    return {log_format == "json" ? app::log_format::json : app::log_format::logfmt,
-            quiet     ? severity::error
-            : verbose ? severity::debug
-                      : severity::info,
-            stderr_is_journald()};
+tl::expected<log_settings, std::string> listen_options::logging() const {
+    return read_log_environment().map([this](const log_environment& said) {
+        log_settings made;
+        made.format =
+            parse_log_format(log_format).value_or(said.format.value_or(app::log_format::logfmt));
+        made.least = quiet     ? severity::error
+                     : verbose ? severity::debug
+                               : said.least.value_or(severity::info);
+        made.journald = stderr_is_journald();
+        made.names = names || said.names.value_or(false);
+        return made;
+    });
 }
 
 std::vector<std::string> services_asked(const listen_options& asked) {
@@ -126,8 +135,12 @@ int run_listen(listen_options& asked) {
         std::cerr << "portico: listen: " << choice.error().as_option() << '\n';
         return exit_code(side::caller);
     }
-    listen_run now{*std::move(choice), asked.logging(),
-                   asked.timeout.value_or(std::chrono::seconds{10})};
+    const auto logging = asked.logging();
+    if (!logging) {
+        std::cerr << "portico: listen: " << logging.error() << '\n';
+        return exit_code(side::caller);
+    }
+    listen_run now{*std::move(choice), *logging, asked.timeout.value_or(std::chrono::seconds{10})};
     return now.run(*std::move(wishes));
 }
 
@@ -156,6 +169,9 @@ void add_listen(CLI::App& command, invocation& call) {
         ->excludes(quiet);
     verb->add_option("--log-format", asked->log_format, "logfmt or json; default logfmt")
         ->check(CLI::IsMember({"logfmt", "json"}));
+    verb->add_flag("--log-names", asked->names,
+                   "log what clients are called, if their names have their addresses; nobody waits "
+                   "for it");
     verb->footer("signals:\n"
                  "  TERM   take no more connections, end with the last one (exit code 0)\n"
                  "  INT, or TERM again   end at once, connections are reset (exit code 0)\n"

@@ -129,7 +129,7 @@ int run_plan(const plan_options& asked) {
 
 void add_plan(CLI::App& command, invocation& call) {
     auto* verb = command.add_subcommand(
-        "plan", "show which sockets would be opened, with which options and why; opens none");
+        "plan", "show which sockets would be opened, how, and why; opens none");
     const auto asked = std::make_shared<plan_options>(*verb);
     verb->add_flag("--json", asked->as_json, "as JSON");
     add_duration(*verb, "-w,--timeout", asked->timeout, "wait so long for names; default 10s");

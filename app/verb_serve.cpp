@@ -3,6 +3,7 @@
 #include "config/config.hpp"
 #include "daemon.hpp"
 #include "journal_errors.hpp"
+#include "log_environment.hpp"
 #include "manager_link.hpp"
 #include "serve_check.hpp"
 #include "serve_run.hpp"
@@ -31,6 +32,21 @@ tl::expected<serve_config, int> read(const std::string& file) {
         return tl::unexpected{exit_code(side::caller)};
     }
     config->log.journald = stderr_is_journald();
+    const auto environment = read_log_environment();
+    if (!environment) {
+        std::cerr << "portico: serve: " << environment.error() << '\n';
+        return tl::unexpected{exit_code(side::caller)};
+    }
+    const auto is_said = [&](const char* key) { return config->keys.contains(key); };
+    if (environment->format && !is_said("format")) {
+        config->log.format = *environment->format;
+    }
+    if (environment->least && !is_said("level")) {
+        config->log.least = *environment->least;
+    }
+    if (environment->names && !is_said("names")) {
+        config->log.names = *environment->names;
+    }
     return *std::move(config);
 }
 
@@ -96,7 +112,9 @@ int run_serve(const serve_options& asked) {
 void add_serve(CLI::App& command, invocation& call) {
     auto* verb = command.add_subcommand("serve", "many services, as a file says");
     const auto asked = std::make_shared<serve_options>();
-    verb->add_option("FILE", asked->file, "what to serve, see portico.toml(5)")->required();
+    verb->add_option("FILE", asked->file, "what to serve, see portico.toml(5)")
+        ->required()
+        ->envname("PORTICO_CONFIG");
     auto* check = verb->add_flag("--check", asked->check,
                                  "say what is wrong with the file, or which sockets and services "
                                  "it makes; start nothing");

@@ -3,10 +3,14 @@
 #include "config/canonical.hpp"
 #include "config/service_table.hpp"
 #include "help.hpp"
+#include "log_environment.hpp"
+#include "own_service.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -14,10 +18,20 @@
 namespace portico::app {
 namespace {
 
+constexpr std::string_view no_control = "none";
+
 constexpr std::string_view example = "for instance\n"
                                      "[service.hello]\n"
                                      "listen = \":8080\"\n"
                                      "builtin = \"hello\"";
+
+std::optional<table> table_of(std::string_view key) {
+    return key == "log"       ? std::optional{table::log}
+           : key == "serve"   ? std::optional{table::serve}
+           : key == "metrics" ? std::optional{table::metrics}
+           : key == "service" ? std::optional{table::service}
+                              : std::nullopt;
+}
 
 // One address and transport that a wish takes, so that two that take the same are found.
 struct claim {
@@ -85,6 +99,9 @@ public:
             wrong_.push_back(
                 {{made_.files.front(), {}}, "there is no service in it", std::string{example}});
         }
+        for (auto& each : own_) {
+            add_service(std::move(each));
+        }
         check_claims();
         if (!wrong_.empty()) {
             sort();
@@ -99,7 +116,8 @@ private:
 
     void read_top(const document_entry& entry, complaints& to) {
         const auto* inside = std::get_if<document_table>(&entry.value.is);
-        if (entry.key != "log" && entry.key != "serve" && entry.key != "service") {
+        const auto is = table_of(entry.key);
+        if (!is) {
             return complain_about_top(entry, to);
         }
         if (inside == nullptr) {
@@ -113,7 +131,7 @@ private:
         if (entry.key == "service") {
             return read_services(*inside, to);
         }
-        read_process(entry.key == "log" ? table::log : table::serve, *inside, to);
+        read_process(*is, *inside, to);
     }
 
     void complain_about_top(const document_entry& entry, complaints& to) {
@@ -128,10 +146,10 @@ private:
             }
         }
         const auto like =
-            entry.key.size() > 64 ? "" : nearest(entry.key, {"log", "serve", "service"});
+            entry.key.size() > 64 ? "" : nearest(entry.key, {"log", "serve", "metrics", "service"});
         services_seen_ += like == "service" ? 1U : 0U;
         to.add(entry.at, text + (like.empty() ? "" : "; did you mean '" + like + "'?"),
-               "there are [log], [serve] and [service.NAME]");
+               "there are [log], [serve], [metrics] and [service.NAME]");
     }
 
     void read_process(table which, const document_table& inside, complaints& to) {
@@ -144,8 +162,60 @@ private:
                                "it is of the whole process: set it in one file");
             } else if (each.good) {
                 copy(*each.which, given.in, process_settings_);
+                read_own(which, each, given.in, to);
             }
         }
+    }
+
+    // ---- what the process answers itself ----
+
+    void read_own(table in, const given_key& given, settings& from, complaints& to) {
+        if (in == table::metrics) {
+            return read_metrics(given, from, to);
+        }
+        if (given.which->name == "status") {
+            read_private(own_part::status, from.status, given.at, to);
+        } else if (given.which->name == "control" && from.control != no_control) {
+            read_private(own_part::control, from.control, given.at, to);
+        }
+    }
+
+    void read_private(own_part which, const std::string& text, position at, complaints& to) {
+        const auto name = parse_private_name(text);
+        if (!name) {
+            return to.add(from_message({to.file(), at},
+                                       fmt::format("'{}': {}",
+                                                   which == own_part::status ? "status" : "control",
+                                                   name.error())));
+        }
+        add_own(which, {private_wish(*name)}, std::vector{at}, to);
+    }
+
+    void read_metrics(const given_key& given, settings& from, complaints& to) {
+        std::vector<plan::wish> wishes;
+        std::vector<position> at;
+        for (std::size_t i = 0; i < from.metrics.size(); ++i) {
+            const auto read = ip::parse_listen_address(from.metrics[i]);
+            if (!read) {
+                to.add(
+                    given.items[i],
+                    fmt::format("'listen': {}: {}", in_quotes(from.metrics[i]), read.error().what),
+                    read.error().hint);
+                continue;
+            }
+            for (auto& wish : wish_flags{}.wishes_for(*read)) {
+                wishes.push_back(std::move(wish));
+                at.push_back(given.items[i]);
+            }
+        }
+        if (!wishes.empty()) {
+            add_own(own_part::metrics, std::move(wishes), at, to);
+        }
+    }
+
+    void add_own(own_part which, std::vector<plan::wish> wishes, const std::vector<position>& at,
+                 const complaints& to) {
+        own_.push_back({own_service(which, std::move(wishes), {to.file(), at.front()}), at});
     }
 
     void read_services(const document_table& inside, complaints& to) {
@@ -158,15 +228,20 @@ private:
                                "each service has a name of its own");
             }
             if (auto made = read_service_entry(each, read_, to)) {
-                for (std::size_t i = 0; i < made->made.wishes.size(); ++i) {
-                    for (auto& what : claims_of(made->made.wishes[i])) {
-                        claims_.push_back({std::move(what), ip::to_text(made->made.wishes[i].where),
-                                           made_.services.size(), made->wish_at[i]});
-                    }
-                }
-                made_.services.push_back(std::move(made->made));
+                add_service(*std::move(made));
             }
         }
+    }
+
+    void add_service(read_service_table which) {
+        for (std::size_t i = 0; i < which.made.wishes.size(); ++i) {
+            const auto& wish = which.made.wishes[i];
+            for (auto& what : claims_of(wish)) {
+                claims_.push_back({std::move(what), ip::to_text(wish.where), made_.services.size(),
+                                   which.wish_at[i]});
+            }
+        }
+        made_.services.push_back(std::move(which.made));
     }
 
     void complain_twice(const std::string& what, const place& first, const place& second,
@@ -219,11 +294,9 @@ private:
 
     void finish() {
         const auto& in = process_settings_;
-        made_.log.format = in.format == "json" ? log_format::json : log_format::logfmt;
-        made_.log.least = in.level == "error"     ? severity::error
-                          : in.level == "warning" ? severity::warning
-                          : in.level == "debug"   ? severity::debug
-                                                  : severity::info;
+        made_.log.format = parse_log_format(in.format).value_or(log_format::logfmt);
+        made_.log.least = parse_severity(in.level).value_or(severity::info);
+        made_.log.names = in.names;
         made_.log.syslog = in.log_to == "syslog";
         for (const auto& [which, where] : process_) {
             made_.keys.emplace(which->name, where);
@@ -235,13 +308,13 @@ private:
         made_.binder = in.binder;
         made_.binder_ports = in.binder_ports;
         made_.pid_file = in.pid_file;
-        for (const auto& [which, name] : {std::pair{table::log, "log"}, {table::serve, "serve"}}) {
+        for (const auto which : {table::log, table::serve, table::metrics}) {
             if (const auto keys = keys_toml(which, in); !keys.empty()) {
-                made_.text += fmt::format("[{}]\n{}\n", name, keys);
+                made_.text += fmt::format("{}\n{}\n", to_text(which), keys);
             }
         }
         for (const auto& each : made_.services) {
-            made_.text += each.text + '\n';
+            made_.text += each.part ? "" : each.text + '\n';
         }
     }
 
@@ -253,10 +326,24 @@ private:
     settings process_settings_;
     std::map<std::string, place> names_;
     std::vector<claim> claims_;
+    std::vector<read_service_table> own_;
     serve_config made_;
 };
 
 } // namespace
+
+service_config own_service(own_part which, std::vector<plan::wish> wishes, place where) {
+    constexpr std::array<std::string_view, 3> names{"serve.status", "serve.control", "metrics"};
+    service_config made;
+    made.name = names[static_cast<std::size_t>(which)];
+    made.part = which;
+    for (const auto& each : wishes) { // those of the same addresses are asked to be the same
+        made.text += ip::to_text(each.where) + '\n';
+    }
+    made.wishes = std::move(wishes);
+    made.where = std::move(where);
+    return made;
+}
 
 diagnostic service_config::locate(const setting_error& why) const {
     const auto found = keys.find(why.setting);

@@ -6,6 +6,7 @@
 #include "log.hpp"
 #include "service_request.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -16,9 +17,14 @@
 
 namespace portico::app {
 
-// One [service.NAME].
+// What the process answers itself.
+enum class own_part : std::uint8_t { status, control, metrics };
+
+// One [service.NAME], or what the process answers itself.
 struct service_config {
-    std::string name{}; // 1 to 63 letters, digits, '-' and '_'
+    // 1 to 63 letters, digits, '-' and '_'; of a part its table and key: "serve.status".
+    std::string name{};
+    std::optional<own_part> part{};
     service_request request{};
     service_choice choice{}; // what read_service() made of it
     std::vector<plan::wish> wishes{};
@@ -31,6 +37,9 @@ struct service_config {
     [[nodiscard]] diagnostic locate(const setting_error& why) const;
 };
 
+[[nodiscard]] service_config own_service(own_part which, std::vector<plan::wish> wishes,
+                                         place where);
+
 struct serve_config {
     std::vector<std::string> files{}; // that were read, in their order
     log_settings log{};               // `journald` is left as it was
@@ -41,9 +50,10 @@ struct serve_config {
     bool binder = false;
     std::vector<std::string> binder_ports{};
     std::string pid_file{};
-    std::vector<service_config> services{}; // in the order of the files; at least one
-    std::string text{};                     // canonical TOML of all of it, which reads back as this
-    std::map<std::string, place, std::less<>> keys{}; // where those of [log] and [serve] stand
+    // In the order of the files, at least one; and behind them the parts of the process.
+    std::vector<service_config> services{};
+    std::string text{}; // canonical TOML of all of it, which reads back as this
+    std::map<std::string, place, std::less<>> keys{}; // where those of other tables stand
 
     // A later error about one of them, with its place; without one, of the first file.
     [[nodiscard]] diagnostic locate(const setting_error& why) const;

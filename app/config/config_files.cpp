@@ -1,6 +1,7 @@
 // The files of a configuration.
 
 #include "config/config.hpp"
+#include "own_service.hpp"
 
 #include "portico/os/fd.hpp"
 
@@ -8,8 +9,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
+#include <string_view>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -106,6 +109,20 @@ tl::expected<std::vector<std::string>, diagnostic> more_files(const std::string&
     return all;
 }
 
+// A manager that made a directory for us (RuntimeDirectory= of systemd.exec(5)) gets it there.
+void add_default_control(serve_config& to) {
+    const char* directories = std::getenv("RUNTIME_DIRECTORY");
+    const std::string_view all = directories == nullptr ? "" : directories;
+    if (all.empty()) {
+        return;
+    }
+    const auto name = ip::unix_name::path(std::string{all.substr(0, all.find(':'))} + "/control");
+    if (name) {
+        to.services.push_back(
+            own_service(own_part::control, {private_wish(*name)}, {to.files.front(), {}}));
+    }
+}
+
 } // namespace
 
 or_diagnostics<serve_config> read_config(const std::string& path) {
@@ -117,7 +134,11 @@ or_diagnostics<serve_config> read_config(const std::string& path) {
     } else {
         texts.push_back({more.error().where.file, tl::unexpected{more.error()}});
     }
-    return parse_config(texts);
+    auto made = parse_config(texts);
+    if (made && !made->keys.contains("control")) {
+        add_default_control(*made);
+    }
+    return made;
 }
 
 } // namespace portico::app

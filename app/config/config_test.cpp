@@ -271,7 +271,7 @@ INSTANTIATE_TEST_SUITE_P(
                "    it goes into [serve]\n"},
         broken{"an_unknown_table", echo + "[sevice.y]\nlisten = ':8'\n",
                "p.toml:4:2: unknown table 'sevice'; did you mean 'service'?\n"
-               "    there are [log], [serve] and [service.NAME]\n"},
+               "    there are [log], [serve], [metrics] and [service.NAME]\n"},
         broken{"a_key_outside_of_a_table", "listen = ':8'\n" + echo,
                "p.toml:1:1: unknown key 'listen' outside of a table\n"
                "    it goes into [service.NAME]\n"},

@@ -74,6 +74,7 @@ const std::array keys{
     key{"format", table::log, kind::every, &reach<&settings::format>, {}, formats},
     key{"level", table::log, kind::every, &reach<&settings::level>, {}, levels},
     key{.name = "output", .in = table::log, .at = &reach<&settings::log_to>, .words = destinations},
+    key{"names", table::log, kind::every, &reach<&settings::names>},
 
     key{"timeout", table::serve, kind::every, &reach<&settings::timeout>},
     key{"user", table::serve, kind::every, &reach<&settings::user>},
@@ -89,6 +90,8 @@ const std::array keys{
         .fault = port_range_fault,
         .form = list_form::commas},
     key{.name = "pid-file", .in = table::serve, .at = &reach<&settings::pid_file>},
+    key{"status", table::serve, kind::every, &reach<&settings::status>},
+    key{"control", table::serve, kind::every, &reach<&settings::control>},
 
     // where to listen
     key{.name = "listen", .at = where<&wish_flags::addresses>, .form = list_form::commas},
@@ -240,6 +243,12 @@ const std::array keys{
     key{.name = "socks-users", .kinds = kind::socks, .at = socks<&socks_flags::users>},
     key{.name = "allow-to", .kinds = kind::socks, .at = socks<&socks_flags::allow_to>},
     key{.name = "deny-to", .kinds = kind::socks, .at = socks<&socks_flags::deny_to>},
+
+    // behind the others: who writes it outside of a table means a service
+    key{.name = "listen",
+        .in = table::metrics,
+        .at = &reach<&settings::metrics>,
+        .form = list_form::commas},
 };
 
 constexpr std::array kinds{
@@ -261,6 +270,7 @@ constexpr std::array flags_otherwise{
     other_name{"quiet", R"(level = "error" in [log])"},
     other_name{"verbose", R"(level = "debug" in [log])"},
     other_name{"log-format", "format in [log]"},
+    other_name{"log-names", "names in [log]"},
 };
 
 } // namespace
@@ -277,7 +287,7 @@ const key* find_key(table in, std::string_view name) noexcept {
 }
 
 std::string_view to_text(table which) noexcept {
-    constexpr std::array<string_view, 3> names{"[log]", "[serve]", "[service.NAME]"};
+    constexpr std::array<string_view, 4> names{"[log]", "[serve]", "[metrics]", "[service.NAME]"};
     return names[static_cast<std::size_t>(which)];
 }
 

@@ -24,6 +24,7 @@ struct settings {
     std::string format = "logfmt";
     std::string level = "info";
     std::string log_to = "stderr";
+    bool names = false;
     // [serve]
     std::optional<duration> timeout{};
     std::string user{};
@@ -32,6 +33,10 @@ struct settings {
     bool binder = false;
     std::vector<std::string> binder_ports{};
     std::string pid_file{};
+    std::string status{};
+    std::string control{};
+    // [metrics]
+    std::vector<std::string> metrics{};
     // [service.NAME]
     wish_flags where{};
     std::string family{};
@@ -39,7 +44,7 @@ struct settings {
     service_request asks{};
 };
 
-enum class table : std::uint8_t { log, serve, service };
+enum class table : std::uint8_t { log, serve, metrics, service };
 
 // Kinds of services, as a set of bits.
 using kind_set = std::uint8_t;

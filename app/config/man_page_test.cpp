@@ -34,6 +34,7 @@ std::map<std::pair<table, std::string>, std::string> entries() {
         if (line.starts_with(".Sh ")) {
             in = line == ".Sh THE LOG"       ? table::log
                  : line == ".Sh THE PROCESS" ? table::serve
+                 : line == ".Sh THE METRICS" ? table::metrics
                                              : table::service;
             entry = nullptr;
         } else if (std::regex_match(line, found, std::regex{R"(\.It Ic ([a-z-]+) No = (.*))"})) {

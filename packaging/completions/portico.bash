@@ -52,7 +52,7 @@ _portico() {
     else
         case $verb in
         addrs) mapfile -t COMPREPLY < <(compgen -W "$(_portico_interfaces)" -- "$current") ;;
-        serve) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+        serve | handover) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
         dial) mapfile -t COMPREPLY < <(compgen -A hostname -- "$current") ;;
         listen | plan | why)
             mapfile -t COMPREPLY < <(compgen -W \

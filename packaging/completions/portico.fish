@@ -63,7 +63,7 @@ complete --command portico \
     --arguments '(__portico_options)'
 complete --command portico --condition 'not __portico_in_program; and __portico_verb_is addrs' \
     --arguments '(__portico_interfaces)'
-complete --command portico --condition 'not __portico_in_program; and __portico_verb_is serve' --force-files
+complete --command portico --condition 'not __portico_in_program; and __portico_verb_is serve handover' --force-files
 complete --command portico --condition 'not __portico_in_program; and __portico_verb_is dial' \
     --arguments '(__fish_print_hostnames)'
 complete --command portico --condition 'not __portico_in_program; and __portico_verb_is listen plan why' \

@@ -92,17 +92,17 @@ TEST_F(relay_status, curl_gets_what_prometheus_reads) {
     const prometheus_text::labels v6{{"listener", ":0"}, {"family", "ipv6"}};
     auto ended = v4;
     ended["reason"] = "both_ended";
-    until([&] { return metrics().value("portico_relay_connections_ended_total", ended) == 3; });
+    until([&] { return metrics().value("portico_connections_ended_total", ended) == 3; });
     const auto got = run_command("curl -s -f --unix-socket " + path() + " http://x/metrics");
     ASSERT_EQ(got.status, 0) << got.output;
     const prometheus_text text{got.output};
-    EXPECT_EQ(text.value("portico_relay_connections_accepted_total", v4), 4);
-    EXPECT_EQ(text.value("portico_relay_connections_accepted_total", v6), 0);
-    EXPECT_EQ(text.value("portico_relay_connections_active", v4), 1);
-    EXPECT_EQ(text.value("portico_relay_received_bytes_total", v4), 24);
-    EXPECT_EQ(text.value("portico_relay_sent_bytes_total", v4), 27);
-    EXPECT_EQ(text.value("portico_relay_connections_max"), 1000);
-    EXPECT_EQ(text.value("portico_relay_accept_shed_total"), 0);
+    EXPECT_EQ(text.value("portico_connections_accepted_total", v4), 4);
+    EXPECT_EQ(text.value("portico_connections_accepted_total", v6), 0);
+    EXPECT_EQ(text.value("portico_connections_active", v4), 1);
+    EXPECT_EQ(text.value("portico_received_bytes_total", v4), 24);
+    EXPECT_EQ(text.value("portico_sent_bytes_total", v4), 27);
+    EXPECT_EQ(text.value("portico_connections_max"), 1000);
+    EXPECT_EQ(text.value("portico_accept_shed_total"), 0);
     const prometheus_text::labels to{{"target", target.name()}, {"transport", "tcp"}};
     const prometheus_text::labels over{
         {"target", target.name()}, {"transport", "tcp"}, {"family", "ipv6"}};
@@ -115,7 +115,7 @@ TEST_F(relay_status, curl_gets_what_prometheus_reads) {
     EXPECT_GT(text.value("portico_relay_target_connect_seconds_sum", to), 0);
     EXPECT_EQ(text.count("portico_relay_target_connect_seconds_bucket"), 20U);
     const auto head = run_command("curl -s -f -D - --unix-socket " + path() + " http://x/");
-    EXPECT_THAT(head.output, StartsWith("HTTP/1.0 200 OK\r\n"));
+    EXPECT_THAT(head.output, StartsWith("HTTP/1.1 200 OK\r\n"));
     EXPECT_THAT(head.output, HasSubstr("Content-Type: text/plain; version=0.0.4"));
     EXPECT_NE(run_command("curl -s -f -d x --unix-socket " + path() + " http://x/").status, 0);
 }
@@ -170,7 +170,7 @@ TEST_F(relay_status, names_with_odd_characters_are_escaped_and_twins_numbered) {
                     target.name() + "," + target.name(), "--status", path()}};
     ASSERT_TRUE(server.wait_for_out("(listening tcp 127.*\n){2}"));
     const auto text = metrics();
-    const std::string name = "portico_relay_connections_accepted_total";
+    const std::string name = "portico_connections_accepted_total";
     EXPECT_EQ(text.value(name, {{"listener", odd}, {"family", "unix"}}), 0) << ask("metrics\n");
     EXPECT_EQ(text.value(name, {{"listener", "127.0.0.1:0"}, {"family", "ipv4"}}), 0);
     EXPECT_EQ(text.value(name, {{"listener", "127.0.0.1:0#2"}, {"family", "ipv4"}}), 0);
@@ -212,8 +212,8 @@ TEST_F(relay_status, a_question_may_come_in_pieces_or_be_nonsense) {
     for (const char each : std::string_view{"GET / HTTP/1.1\r\nHost: x\r\n\r\n"}) {
         put(slow, std::string_view{&each, 1});
     }
-    EXPECT_THAT(read_to_end(slow).text, StartsWith("HTTP/1.0 200 OK\r\n"));
-    EXPECT_THAT(ask("GET /metrics\r\n"), StartsWith("HTTP/1.0 200 OK\r\n"));
+    EXPECT_THAT(read_to_end(slow).text, StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(ask("GET /metrics\r\n"), StartsWith("HTTP/1.1 400 "));
     EXPECT_THAT(ask("PUT / HTTP/1.1\r\n\r\n"), HasSubstr("405"));
     EXPECT_THAT(ask("json\r\n"), StartsWith("{"));
     EXPECT_THAT(ask("what?\n"), StartsWith("portico relay"));

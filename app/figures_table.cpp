@@ -1,11 +1,14 @@
-// A relay's figures for a person.
+// The figures for a person.
 
-#include "relay_status.hpp"
+#include "service_figures.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <optional>
 #include <utility>
 
 namespace portico::app {
@@ -69,7 +72,7 @@ std::string bytes_text(std::uint64_t bytes) {
 }
 
 // Below which so many of a hundred connects were.
-std::string limit_text(const relay_figures::connect_times& took, std::uint64_t percent) {
+std::string limit_text(const service_figures::connect_times& took, std::uint64_t percent) {
     const auto count = took.count();
     if (count == 0) {
         return "-";
@@ -91,7 +94,7 @@ std::string limit_text(const relay_figures::connect_times& took, std::uint64_t p
                                            : fmt::format("{:.3g}s", seconds(limit)));
 }
 
-void append_flows(std::string& to, const relay_figures& what) {
+void append_flows(std::string& to, const service_figures& what) {
     if (what.flows.empty()) {
         return;
     }
@@ -104,20 +107,20 @@ void append_flows(std::string& to, const relay_figures& what) {
     to += '\n';
     append(to, rows, 2);
     std::string ends;
-    for (std::size_t i = 0; i < run::relay_ends; ++i) {
+    for (std::size_t i = 0; i < what.flows.front().ended.size(); ++i) {
         std::uint64_t sum = 0;
         for (const auto& each : what.flows) {
-            sum += each.ended[i];
+            sum += each.ended[i].second;
         }
         if (sum != 0) {
             ends += fmt::format("{}{} {}", ends.empty() ? "" : ", ",
-                                run::to_text(static_cast<run::relay_end>(i)), sum);
+                                what.flows.front().ended[i].first, sum);
         }
     }
     to += fmt::format("ended: {}\n", ends.empty() ? "none" : ends);
 }
 
-std::string state_text(const relay_figures& what, const way_state& one) {
+std::string state_text(const service_figures& what, const way_state& one) {
     if (!one.has_addresses) {
         return "no address";
     }
@@ -128,7 +131,7 @@ std::string state_text(const relay_figures& what, const way_state& one) {
     return std::string{relay::to_text(one.condition)};
 }
 
-void append_targets(std::string& to, const relay_figures& what) {
+void append_targets(std::string& to, const service_figures& what) {
     std::vector<row> rows{{"target", "family", "state", "active", "connected", "failed",
                            "connect 50%", "99%", "weight", "priority"}};
     for (const auto& each : what.targets) {
@@ -169,7 +172,7 @@ void append_targets(std::string& to, const relay_figures& what) {
     }
 }
 
-void append_datagrams(std::string& to, const relay_figures::datagrams& what) {
+void append_datagrams(std::string& to, const service_figures::datagrams& what) {
     std::vector<row> rows{{"datagrams", "received", "bytes", "sent", "bytes", "dropped"}};
     std::string drops;
     for (const auto& [from, flow] : {std::pair{"from clients", &what.counts.from_clients},
@@ -199,7 +202,7 @@ void append_datagrams(std::string& to, const relay_figures::datagrams& what) {
                       ends.empty() ? "none" : ends);
 }
 
-void append_remarks(std::string& to, const relay_figures& what) {
+void append_remarks(std::string& to, const service_figures& what) {
     const auto one = [&](std::uint64_t count, std::string_view text) {
         if (count != 0) {
             to += fmt::format("{} {}\n", count, text);
@@ -222,28 +225,115 @@ void append_remarks(std::string& to, const relay_figures& what) {
     }
 }
 
-} // namespace
+void append_programs(std::string& to, const service_figures::programs& what) {
+    const auto& counts = what.counts;
+    to += fmt::format("\nprograms: {} running, {} started, {} not started; ended: {} succeeded, {} "
+                      "failed, {} crashed, {} overtime, {} stopped\n",
+                      counts.running(), counts.started, counts.not_started, counts.succeeded,
+                      counts.failed, counts.crashed, counts.overtime, counts.stopped);
+    if (what.in_vain != 0) {
+        to += fmt::format("{} runs took nothing\n", what.in_vain);
+    }
+}
 
-std::string to_table(const relay_figures& what) {
-    auto made = fmt::format("portico relay: up {}", up_text(what.up));
-    if (what.threads != 0) {
-        made += fmt::format(", {} {}, {} of {} connections", what.threads,
-                            what.threads == 1 ? "thread" : "threads", what.active,
-                            what.max_connections);
+void append_queries(std::string& to, const run::datagram_counters& what) {
+    to += fmt::format("\nqueries: {} received, {} answered", what.received, what.answered);
+    for (std::size_t i = 0; i < serve::drop_reasons; ++i) {
+        const auto why = static_cast<serve::drop>(i);
+        if (const auto count = what.dropped.of(why); count != 0) {
+            to += fmt::format(", dropped {} {}", serve::to_text(why), count);
+        }
+    }
+    to += '\n';
+}
+
+void append_socks(std::string& to, const run::socks_counters& what) {
+    const auto sum = [](const auto& counts) {
+        return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+    };
+    to += fmt::format("\nSOCKS: {} connected, {} associated, {} refused, {} late, {} destinations "
+                      "not allowed\n",
+                      what.connected, what.associated, sum(what.refused), what.late,
+                      sum(what.not_allowed));
+}
+
+// How full it is.
+std::string room_text(const service_figures& what) {
+    std::string made;
+    if (what.max_connections != 0) {
+        made += fmt::format(", {} of {} connections", what.active, what.max_connections);
     }
     if (what.udp) {
         made += fmt::format(", {} of {} associations", what.udp->associations,
                             what.udp->max_associations);
     }
-    made += what.threads == 0 && !what.udp ? ", waiting for its targets\n" : "\n";
-    append_flows(made, what);
+    if (what.threads != 0) {
+        made =
+            fmt::format(", {} {}", what.threads, what.threads == 1 ? "thread" : "threads") + made;
+    }
+    return what.kind == "relay" && made.empty() ? ", waiting for its targets" : made;
+}
+
+void append_service(std::string& to, const service_figures& what) {
+    append_flows(to, what);
+    if (what.started) {
+        append_programs(to, *what.started);
+    }
+    if (what.queries) {
+        append_queries(to, *what.queries);
+    }
+    if (what.socks) {
+        append_socks(to, *what.socks);
+    }
     if (what.udp) {
-        append_datagrams(made, *what.udp);
+        append_datagrams(to, *what.udp);
     }
     if (!what.targets.empty()) {
-        append_targets(made, what);
+        append_targets(to, what);
     }
-    append_remarks(made, what);
+    append_remarks(to, what);
+}
+
+std::string process_text(const process_figures& what) {
+    auto made = fmt::format("descriptors: {}", what.descriptors.open);
+    if (what.descriptors.most != SIZE_MAX) {
+        made += fmt::format(" of {}", what.descriptors.most);
+    }
+    const auto add = [&](std::string_view text, std::optional<std::uint64_t> count) {
+        if (count) {
+            made += fmt::format("{} {} {}", made.ends_with(':') ? "" : ",", text, *count);
+        }
+    };
+    made += "\nkernel:";
+    add("full queues", what.kernel.listen_overflows);
+    add("requests dropped", what.kernel.listen_drops);
+    add("half-way dropped", what.kernel.request_drops);
+    add("resets sent", what.kernel.resets_sent);
+    return made + " (since boot, all programs of this network namespace)\n";
+}
+
+} // namespace
+
+std::string to_table(const host_figures& what) {
+    const auto& served = what.process.served;
+    if (!served) {
+        const auto& alone = what.services.front();
+        auto made =
+            fmt::format("portico {}: up {}{}\n", alone.kind, up_text(what.up), room_text(alone));
+        append_service(made, alone);
+        return made;
+    }
+    auto made = fmt::format("portico serve: up {}, {} {}, reloads {} ({} failed), handovers {} ({} "
+                            "failed), {} connections of former services\n",
+                            up_text(what.up), what.services.size(),
+                            what.services.size() == 1 ? "service" : "services", served->reloads,
+                            served->reloads_failed, served->handovers, served->handovers_failed,
+                            served->leaving);
+    made += process_text(what.process);
+    for (const auto& each : what.services) {
+        made += fmt::format("\nservice {}: {}{}\n", each.name, each.kind, room_text(each));
+        append_service(made, each);
+    }
     return made;
 }
 
