@@ -43,6 +43,8 @@ inline constexpr const char* handover_variable = "PORTICO_HANDOVER";
 
 // And the one that says how many handovers there have been.
 inline constexpr const char* handover_count_variable = "PORTICO_HANDOVERS";
+// How many memberships of a socket are told in its message.
+inline constexpr std::size_t most_memberships = 500;
 
 // How long the new process may take for its part, before and after "go".
 inline constexpr duration handover_patience = std::chrono::seconds{30};

@@ -37,6 +37,26 @@ std::optional<carried_thing> carried_in(std::string_view text, std::vector<os::f
     return made;
 }
 
+void read_joined(const json::value* all, std::set<plan::membership>& into) {
+    const auto* list = all == nullptr ? nullptr : all->if_array();
+    if (list == nullptr) {
+        return;
+    }
+    for (const auto& each : *list) {
+        const auto* one = each.if_object();
+        const auto* group = one == nullptr ? nullptr : one->if_contains("group");
+        const auto* interface = one == nullptr ? nullptr : one->if_contains("interface");
+        if (group == nullptr || !group->is_string() || interface == nullptr) {
+            continue;
+        }
+        boost::system::error_code wrong;
+        const auto number = interface->to_number<std::uint32_t>(wrong);
+        if (const auto which = ip::parse_address(group->get_string()); which && !wrong) {
+            into.insert({*which, number});
+        }
+    }
+}
+
 // nullopt: it is not what another portico writes.
 std::optional<run::held_socket> from_message(std::string_view text, std::vector<os::fd> with) {
     boost::system::error_code wrong;
@@ -67,6 +87,10 @@ std::optional<run::held_socket> from_message(std::string_view text, std::vector<
     if (const auto* number = object->if_contains("inherited"); number && number->is_int64()) {
         made.socket.inherited = static_cast<int>(number->get_int64());
     }
+    if (const auto* name = object->if_contains("interface"); name && name->is_string()) {
+        made.socket.interface = std::string{name->get_string()};
+    }
+    read_joined(object->if_contains("joined"), *made.socket.joined);
     const auto* device = object->if_contains("device");
     const auto* inode = object->if_contains("inode");
     if (device != nullptr && inode != nullptr) {

@@ -30,7 +30,17 @@ std::string to_message(const run::held_socket& which) {
     json::object made{{"wish", ip::to_text(which.wish)},
                       {"transport", ip::to_text(socket.over)},
                       {"v6only", socket.v6only},
-                      {"foreign", socket.foreign}};
+                      {"foreign", socket.foreign},
+                      {"interface", socket.interface}};
+    json::array joined;
+    for (const auto& each : *socket.joined) {
+        if (joined.size() == most_memberships) {
+            break; // what is beyond them stays until the socket is closed
+        }
+        joined.push_back(
+            json::object{{"group", ip::to_text(each.group)}, {"interface", each.interface}});
+    }
+    made["joined"] = std::move(joined);
     if (socket.inherited) {
         made["inherited"] = *socket.inherited;
     }

@@ -44,6 +44,7 @@ std::optional<run::held_socket> listening_one(os::fd copy) {
     made.wish = *wish;
     made.socket.at = seen->bound;
     made.socket.over = *seen->over;
+    made.socket.interface = os::bound_device(copy.raw(), seen->bound);
     // One that takes IPv4 as well is good for either, and nothing is opened for IPv4 then.
     const auto* at = std::get_if<ip::endpoint>(&seen->bound);
     made.socket.v6only = at != nullptr && at->address.is_v6();

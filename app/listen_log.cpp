@@ -35,7 +35,8 @@ std::string listening_lines(const run::listener& open) {
         const bool is_unix = std::holds_alternative<ip::unix_name>(each.at);
         lines += "listening ";
         lines += is_unix ? "" : std::string{ip::to_text(each.over)} + ' ';
-        lines += ip::to_text(each.at) + '\n';
+        lines += ip::to_text(each.at);
+        lines += each.interface.empty() ? "\n" : " on " + each.interface + '\n';
     }
     return lines;
 }

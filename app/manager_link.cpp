@@ -148,8 +148,10 @@ std::vector<run::held_socket> manager_link::kept() {
             continue;
         }
         os::answer_new_connections(*copy); // whoever put it there may have been about to end
+        const auto interface = os::bound_device(copy->raw(), each.bound);
         const auto same = std::find_if(made.begin(), made.end(), [&](const auto& one) {
-            return one.socket.over == *each.over && one.socket.at == each.bound;
+            return one.socket.over == *each.over && one.socket.at == each.bound &&
+                   one.socket.interface == interface;
         });
         if (same != made.end()) {
             same->socket.clones.push_back(*std::move(copy));
@@ -159,6 +161,7 @@ std::vector<run::held_socket> manager_link::kept() {
         one.wish = *wish;
         one.socket.at = each.bound;
         one.socket.over = *each.over;
+        one.socket.interface = interface;
         const auto* at = std::get_if<ip::endpoint>(&each.bound);
         one.socket.v6only = at != nullptr && at->address.is_v6();
         one.socket.descriptor = *std::move(copy);

@@ -220,18 +220,6 @@ or_setting_error<void> read_small(const program_flags& flags, run::program_optio
     return {};
 }
 
-bool is_udp(const plan::wish& wish) {
-    return wish.over == ip::transport::udp;
-}
-
-or_setting_error<void> fits(const program_flags& flags, std::span<const plan::wish> wishes) {
-    if (!flags.wait && std::any_of(wishes.begin(), wishes.end(), is_udp)) {
-        return wrong_setting({}, "a program is started for each connection, and UDP has none; "
-                                 "with --wait it gets the socket, and with it all the datagrams");
-    }
-    return {};
-}
-
 } // namespace
 
 std::string_view program_flags::given() const noexcept {
@@ -283,12 +271,11 @@ void add_program_flags(CLI::App& verb, program_flags& flags) {
 }
 
 or_setting_error<run::program_options> read_program_flags(const program_flags& flags,
-                                                          const std::vector<std::string>& command,
-                                                          std::span<const plan::wish> wishes) {
+                                                          const std::vector<std::string>& command) {
     run::program_options made;
     made.arguments = command;
     made.environment = serve::inheritable(os::environment());
-    auto done = fits(flags, wishes);
+    or_setting_error<void> done;
     for (const auto read : {read_ids, read_place, read_small, read_variables, find_it}) {
         done = done ? read(flags, made) : done;
     }

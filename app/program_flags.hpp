@@ -4,13 +4,11 @@
 #include "setting_error.hpp"
 
 #include "portico/base/instant.hpp"
-#include "portico/plan/plan.hpp"
 #include "portico/run/program.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +40,6 @@ void add_program_flags(CLI::App& verb, program_flags& flags);
 // Looks the program, the user and the groups up, and reads the files; `command` is the program with
 // its arguments. Whether it could be started like that is for run::find_trouble().
 [[nodiscard]] or_setting_error<run::program_options>
-read_program_flags(const program_flags& flags, const std::vector<std::string>& command,
-                   std::span<const plan::wish> wishes);
+read_program_flags(const program_flags& flags, const std::vector<std::string>& command);
 
 } // namespace portico::app

@@ -53,7 +53,7 @@ TEST(resource_limit, times_are_times) {
 class program_flags_test : public testing::Test {
 protected:
     or_setting_error<run::program_options> read() {
-        return read_program_flags(flags, {"cat", "-n"}, {});
+        return read_program_flags(flags, {"cat", "-n"});
     }
     program_flags flags;
 };
@@ -136,7 +136,7 @@ TEST_F(program_flags_test, a_relative_program_is_the_same_one_in_another_directo
     flags.cwd = "/usr";
     const auto here = std::filesystem::current_path();
     std::filesystem::current_path("/bin");
-    const auto made = read_program_flags(flags, {"./cat"}, {});
+    const auto made = read_program_flags(flags, {"./cat"});
     std::filesystem::current_path(here);
     ASSERT_TRUE(made);
     EXPECT_EQ(run::find_trouble(*made), std::nullopt) << made->path;

@@ -146,7 +146,8 @@ int print_difference(const serve_config& now, const serve_config& next,
     }
     std::vector<plan::held_socket> held;
     for (const auto& each : plan::make_plan(before, *known_before).sockets) {
-        held.push_back({each.at, each.over, each.v6only, each.inherited, before[each.wish].where});
+        held.push_back({each.at, each.over, each.v6only, each.inherited, before[each.wish].where,
+                        each.interface});
     }
     const auto made = plan::make_plan(after, *known_after);
     const auto which = plan::compare(made, after, held);

@@ -64,7 +64,7 @@ bool same_sockets(const std::vector<kept_socket>& left, const std::vector<kept_s
     return left.size() == right.size() &&
            std::all_of(left.begin(), left.end(), [&](const kept_socket& one) {
                return std::any_of(right.begin(), right.end(), [&](const kept_socket& other) {
-                   return one.over == other.over && one.at == other.at && one.file == other.file;
+                   return one.is_where(other) && one.file == other.file;
                });
            });
 }
@@ -308,9 +308,8 @@ void serve_run::tell_network() {
     const auto tell = [this](std::string_view what, const std::vector<kept_socket>& these,
                              const std::vector<kept_socket>& but_not) {
         for (const auto& each : these) {
-            if (std::none_of(but_not.begin(), but_not.end(), [&](const auto& one) {
-                    return one.over == each.over && one.at == each.at;
-                })) {
+            if (std::none_of(but_not.begin(), but_not.end(),
+                             [&](const auto& one) { return one.is_where(each); })) {
                 log_.write(severity::info, what,
                            {{"network.transport", std::string{ip::to_text(each.over)}},
                             {"network.local.address", ip::to_text(each.at)}});
@@ -415,7 +414,7 @@ void serve_run::fail(const diagnostic& why, side who) {
 std::vector<kept_socket> serve_run::others_sockets() const {
     auto all = sockets_of(services_);
     for (const auto& each : given_) {
-        all.push_back({each.socket.over, each.socket.at, each.socket.file});
+        all.push_back({each.socket.over, each.socket.at, each.socket.file, each.socket.interface});
     }
     return all;
 }

@@ -49,6 +49,29 @@ or_setting_error<void> fits_transport(const service_request& asked,
     return {};
 }
 
+// Whoever asks many is answered by each of them, and anybody can ask in the name of another.
+or_setting_error<void> fits_groups(const service_request& asked,
+                                   std::span<const plan::wish> wishes) {
+    for (const auto& each : wishes) {
+        const std::string given = each.broadcast ? "broadcast" : !each.groups.empty() ? "join" : "";
+        if (given.empty()) {
+            continue;
+        }
+        if (asked.relay.is_asked()) {
+            return wrong_setting(given, "a relay does not pass on what was sent to many; it goes "
+                                        "with a program, or with --hello, --daytime, --time and "
+                                        "--discard");
+        }
+        if (asked.builtin == serve::builtin::echo || asked.builtin == serve::builtin::chargen) {
+            return wrong_setting(given, std::string{serve::to_text(*asked.builtin)} +
+                                            " never answers what was sent to many: one forged "
+                                            "query would bring its victim an answer from each "
+                                            "host; leave one of them out");
+        }
+    }
+    return {};
+}
+
 // What os::set_dead_after() takes.
 or_setting_error<void> dead_after_fits(const service_request& asked) {
     const auto given = asked.dead_after.value_or(std::chrono::seconds{1});
@@ -111,11 +134,9 @@ or_setting_error<void> fits_wait(const service_request& asked) {
                                 "itself, and nobody can be kept out before; leave one of them out");
 }
 
-or_setting_error<service_choice> read_program(const service_request& asked,
-                                              std::span<const plan::wish> wishes,
-                                              service_choice made) {
+or_setting_error<service_choice> read_program(const service_request& asked, service_choice made) {
     return fits_wait(asked)
-        .and_then([&] { return read_program_flags(asked.programs, asked.program, wishes); })
+        .and_then([&] { return read_program_flags(asked.programs, asked.program); })
         .map([&](run::program_options program) {
             made.program = std::move(program);
             made.wait = asked.programs.wait;
@@ -146,7 +167,7 @@ read_kind(const service_request& asked, std::span<const plan::wish> wishes, serv
                              "it tells about a relay, and there is none: it goes with --to");
     }
     if (!asked.program.empty()) {
-        return read_program(asked, wishes, std::move(made));
+        return read_program(asked, std::move(made));
     }
     made.which = asked.builtin;
     return made;
@@ -156,7 +177,9 @@ read_kind(const service_request& asked, std::span<const plan::wish> wishes, serv
 
 or_setting_error<service_choice> read_service(const service_request& asked,
                                               std::span<const plan::wish> wishes) {
-    if (auto fits = fits_transport(asked, wishes).and_then([&] { return dead_after_fits(asked); });
+    if (auto fits = fits_transport(asked, wishes)
+                        .and_then([&] { return fits_groups(asked, wishes); })
+                        .and_then([&] { return dead_after_fits(asked); });
         !fits) {
         return tl::unexpected{fits.error()};
     }

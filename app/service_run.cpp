@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <random>
 #include <system_error>
 #include <utility>
 
@@ -155,35 +154,20 @@ void service_run::open_clones() {
 
 maybe service_run::start() {
     listener_->settle();
+    watch_groups();
     if (choice_.wait) {
         start_waiting();
         return {};
+    }
+    const bool has_programs = !choice_.program.path.empty();
+    if (has_streams_ || has_programs) {
+        set_limit();
     }
     auto done = has_datagrams_ ? start_datagrams() : maybe{};
     return done && has_streams_ ? start_streams() : done;
 }
 
-maybe service_run::start_datagrams() {
-    if (datagram_relay_) {
-        const auto begun = datagram_relay_->start(listener_->sockets());
-        return begun ? maybe{} : failed(begun.error());
-    }
-    if (!choice_.which) { // inherited ones; others were refused before
-        log_.write(severity::error,
-                   "datagram sockets are not served: the service needs connections");
-        return {};
-    }
-    run::datagram_options how;
-    how.seed = std::random_device{}();
-    how.access = choice_.door.access;
-    datagrams_ = std::make_unique<run::datagram_service>(
-        context_.get_executor(), listener_->sockets(), *choice_.which, how,
-        [this](const run::datagram_end& end) { handle_datagram(end); });
-    return {};
-}
-
 maybe service_run::start_streams() {
-    set_limit();
     if (relay_) {
         run::relay_group::ended tell;
         if (log_.wants(severity::info)) {
@@ -201,7 +185,7 @@ maybe service_run::start_streams() {
     } else if (choice_.ours) {
         streams_ = choice_.ours(context_.get_executor());
     } else if (!choice_.socks) {
-        auto how = programs();
+        auto how = programs("connection");
         try {
             how.starters = program_starters(context_);
         } catch (const std::system_error& why) {
@@ -216,17 +200,22 @@ maybe service_run::start_streams() {
     return {};
 }
 
-run::program_options service_run::programs() {
+run::program_options service_run::programs(std::string_view what) {
     auto how = choice_.program;
-    how.tell_line = [this](const run::program_line& line) { log_line(line); };
+    how.tell_line = [this, what](const run::program_line& line) { log_line(what, line); };
     return how;
 }
 
 void service_run::start_waiting() {
     set_stream_options(choice_, *listener_);
     waiting_ = std::make_unique<run::waiting_program>(
-        context_.get_executor(), programs(), listener_->sockets(),
+        context_.get_executor(), programs("run"), listener_->sockets(),
         [this](const run::program_run_end& end) { handle_run_end(end); });
+}
+
+// One that answers a datagram has a pipe more.
+std::size_t service_run::descriptors_of_program() const {
+    return run::descriptors_of(choice_.program) + (has_datagrams_ ? 1 : 0);
 }
 
 // A client that waits in the kernel's queue is better off than one that is refused because no
@@ -236,7 +225,7 @@ void service_run::set_limit() {
     const auto left = all - std::min(all, datagram_relay_ ? datagram_relay_->capacity() : 0);
     const auto fit = relay_   ? relay_->connections_that_fit(left)
                      : socks_ ? socks_->connections_that_fit(left)
-                              : connections_that_fit(left / run::descriptors_of(choice_.program));
+                              : connections_that_fit(left / descriptors_of_program());
     auto how = choice_.door;
     how.max_connections = std::min(how.max_connections, fit);
     door_ = std::make_shared<run::admission>(how);
@@ -407,37 +396,17 @@ void service_run::handle_run_end(const run::program_run_end& end) {
     end_if_idle();
 }
 
-void service_run::log_line(const run::program_line& line) {
+void service_run::log_line(std::string_view what_for, const run::program_line& line) {
     if (!log_.wants(severity::warning)) {
         return;
     }
-    fields what{{choice_.wait ? "run" : "connection", line.number},
+    fields what{{std::string{what_for}, line.number},
                 {"process.pid", static_cast<std::uint64_t>(line.pid)},
                 {"line", std::string{line.text}}};
     if (line.cut != 0) {
         what.push_back({"cut", line.cut});
     }
     log_.write(severity::warning, "program wrote to stderr", what);
-}
-
-// What is dropped is no line of its own, as whoever floods us with false sources would fill the
-// log: see log_counters().
-void service_run::handle_datagram(const run::datagram_end& end) {
-    const auto weight = end.why ? severity::debug : severity::info;
-    if (!log_.wants(weight)) {
-        return;
-    }
-    fields what;
-    add_endpoints(what, ip::transport::udp, end.local, end.peer);
-    what.push_back({"received", std::uint64_t{end.received}});
-    what.push_back({"sent", std::uint64_t{end.sent}});
-    if (end.why) {
-        what.push_back({"reason", std::string{serve::to_text(*end.why)}});
-    }
-    if (end.failed) {
-        add_error(what, *end.failed);
-    }
-    log_.write(weight, end.why ? "query dropped" : "query served", what);
 }
 
 // ---- ending ----
@@ -452,6 +421,9 @@ void service_run::add_counts(fields& to) const {
         return;
     }
     to.push_back({"connections", connections()});
+    if (datagram_programs_) {
+        to.push_back({"programs", std::uint64_t{datagram_programs_->running()}});
+    }
     if (datagram_relay_) {
         to.push_back({"associations", std::uint64_t{datagram_relay_->associations()}});
     }
@@ -459,11 +431,15 @@ void service_run::add_counts(fields& to) const {
 
 // And the programs that take datagrams or connections themselves.
 void service_run::stop_datagrams() {
+    groups_.reset();
     if (waiting_) {
         waiting_->drain();
     }
     if (datagrams_) {
         datagrams_->stop();
+    }
+    if (datagram_programs_) {
+        datagram_programs_->drain();
     }
     if (datagram_relay_) {
         datagram_relay_->drain(); // it takes what is in the queues
@@ -473,7 +449,7 @@ void service_run::stop_datagrams() {
 std::vector<kept_socket> service_run::open_sockets() const {
     std::vector<kept_socket> all;
     for (const auto& each : listener_->sockets()) {
-        all.push_back({each.over, each.at, each.file});
+        all.push_back({each.over, each.at, each.file, each.interface});
     }
     return all;
 }
@@ -551,13 +527,17 @@ void service_run::stop_now() {
     if (waiting_) {
         waiting_->stop_now();
     }
+    if (datagram_programs_) {
+        datagram_programs_->stop_now();
+    }
     end_if_idle();
 }
 
 void service_run::end_if_idle() {
     const bool is_relaying = relay_ && relay_->is_running() && !relay_is_over_;
     const bool has_datagrams = datagram_relay_ && datagram_relay_->is_running();
-    const bool has_programs = waiting_ && waiting_->running() > 0;
+    const bool has_programs = (waiting_ && waiting_->running() > 0) ||
+                              (datagram_programs_ && datagram_programs_->running() > 0);
     if (closed_ && active_ == 0 && !is_relaying && !has_datagrams && !has_programs &&
         !std::exchange(is_over_, true)) {
         log_programs();
@@ -630,9 +610,20 @@ void service_run::log_counters() {
 }
 
 std::optional<run::program_counters> service_run::program_counts() const {
-    return waiting_    ? std::optional{waiting_->counters().programs}
-           : programs_ ? std::optional{programs_->counters()}
-                       : std::nullopt;
+    if (!waiting_ && programs_ == nullptr && !datagram_programs_) {
+        return std::nullopt;
+    }
+    run::program_counters all;
+    if (waiting_) {
+        all += waiting_->counters().programs;
+    }
+    if (programs_ != nullptr) {
+        all += programs_->counters();
+    }
+    if (datagram_programs_) {
+        all += datagram_programs_->programs();
+    }
+    return all;
 }
 
 // All that it has started, when it is over.
@@ -656,23 +647,6 @@ void service_run::log_programs() {
     }
     what.push_back({"run_time", std::chrono::duration<double>{counts->run_time}.count()});
     log_.write(severity::info, "programs in all", what);
-}
-
-void service_run::log_dropped_queries() {
-    if (!datagrams_) {
-        return;
-    }
-    const auto& dropped = datagrams_->counters().dropped;
-    if (std::exchange(dropped_told_, dropped.total()) != dropped.total()) {
-        fields what;
-        for (std::size_t i = 0; i < serve::drop_reasons; ++i) {
-            const auto why = static_cast<serve::drop>(i);
-            if (dropped.of(why) != 0) {
-                what.push_back({"dropped." + std::string{serve::to_text(why)}, dropped.of(why)});
-            }
-        }
-        log_.write(severity::warning, "queries were dropped", what);
-    }
 }
 
 void service_run::log_dropped_lines() {

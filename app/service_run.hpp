@@ -8,6 +8,8 @@
 #include "service_request.hpp"
 #include "socks_run.hpp"
 
+#include "portico/run/datagram_program.hpp"
+#include "portico/run/group_watch.hpp"
 #include "portico/run/listen.hpp"
 #include "portico/run/reverse_names.hpp"
 #include "portico/run/waiting_program.hpp"
@@ -29,6 +31,12 @@ struct kept_socket {
     ip::transport over = ip::transport::tcp;
     ip::any_endpoint at;
     std::optional<os::file_identity> file{};
+    std::string interface {}; // that it is bound to
+
+    // Whether both are open at the same place; a file may be another one there.
+    [[nodiscard]] bool is_where(const kept_socket& other) const {
+        return over == other.over && at == other.at && interface == other.interface;
+    }
 };
 
 struct service_failure {
@@ -94,8 +102,11 @@ private:
     void handle_prepared();
     [[nodiscard]] tl::expected<void, service_failure> start_streams();
     [[nodiscard]] tl::expected<void, service_failure> start_datagrams();
-    [[nodiscard]] run::program_options programs();
+    // `what` the log calls that which a program is for.
+    [[nodiscard]] run::program_options programs(std::string_view what);
     void start_waiting();
+    void start_datagram_program();
+    [[nodiscard]] std::size_t descriptors_of_program() const;
     void set_limit();
     void accept_next();
     void handle_accepted(result<run::accepted> got);
@@ -106,8 +117,12 @@ private:
     void write_named(severity how, std::string_view what, fields with,
                      const ip::any_endpoint& peer);
     void handle_run_end(const run::program_run_end& end);
-    void log_line(const run::program_line& line);
+    void log_line(std::string_view what, const run::program_line& line);
     void handle_datagram(const run::datagram_end& end);
+    void handle_query_end(const run::query_end& end);
+    void log_query(severity weight, const run::datagram_end& end, fields more);
+    void watch_groups();
+    void log_group(const run::group_news& news);
     void log_dropped_queries();
     void log_dropped_lines();
     void log_programs();
@@ -133,6 +148,8 @@ private:
     const run::program_service* programs_ = nullptr; // `streams_`, when it is one
     std::unique_ptr<run::waiting_program> waiting_;
     std::unique_ptr<run::datagram_service> datagrams_;
+    std::unique_ptr<run::datagram_program> datagram_programs_;
+    std::unique_ptr<run::group_watch> groups_;
     std::unique_ptr<relay_run> relay_;
     std::unique_ptr<datagram_relay_run> datagram_relay_;
     std::shared_ptr<run::admission> door_;

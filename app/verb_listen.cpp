@@ -94,7 +94,7 @@ void list_services(std::ostream& to) {
     to << "      --to HOST:PORT    relay each connection, or UDP client, to another service,\n"
           "                        which may be unix:/path\n"
           "      --socks           connect each client to where it says, by SOCKS 5\n"
-          "      -- PROGRAM ARG... run a program for each connection\n";
+          "      -- PROGRAM ARG... run a program for each connection, or UDP query\n";
 }
 
 // Whether there is exactly one service; explains it when not.

@@ -45,6 +45,14 @@ plan::wish wish_for(const wish_flags& flags, const ip::listen_address& where, ip
     if (!flags.mode.empty()) {
         made.unix_mode = static_cast<unsigned>(std::stoul(flags.mode, nullptr, 8));
     }
+    if (over == ip::transport::udp) {
+        made.broadcast = flags.broadcast;
+        for (const auto& each : flags.join) {
+            if (auto group = ip::parse_group(each)) {
+                made.groups.push_back(*std::move(group));
+            }
+        }
+    }
     return made;
 }
 
@@ -56,6 +64,15 @@ std::string mode_fault(const std::string& text) {
     return octal && std::stoul(text, nullptr, 8) <= 0777
                ? ""
                : "'" + text + "' is not a mode: write permission bits in octal, e.g. 0660";
+}
+
+std::string group_fault(const std::string& text) {
+    const auto read = ip::parse_group(text);
+    if (read) {
+        return "";
+    }
+    const auto& why = read.error();
+    return "'" + text + "': " + why.what + (why.hint.empty() ? "" : "; " + why.hint);
 }
 
 std::vector<plan::wish> wish_flags::wishes_for(const ip::listen_address& where) const {
@@ -71,7 +88,8 @@ std::vector<plan::wish> wish_flags::wishes_for(const ip::listen_address& where) 
 
 wish_options::wish_options(CLI::App& verb) {
     verb.add_option("ADDR", flags_.addresses,
-                    "where to listen: :80, 127.0.0.1:80, [::1]:80, localhost:http, @eth0:53, @10.0.0.0/8:53, "
+                    "where to listen: :80, 127.0.0.1:80, [::1]:80, localhost:http, @eth0:53, "
+                    "@10.0.0.0/8:53, "
                     "unix:/path, unix:@name, fd:3, sd:name")
         ->required();
     auto* v4 = verb.add_flag("-4", flags_.only_v4, "IPv4 only");
@@ -79,6 +97,16 @@ wish_options::wish_options(CLI::App& verb) {
     v4->excludes(v6);
     auto* udp = verb.add_flag("-u,--udp", flags_.udp, "UDP instead of TCP");
     verb.add_flag("--tcp", flags_.tcp, "with --udp: TCP as well")->needs(udp);
+    verb.add_flag("--broadcast", flags_.broadcast,
+                  "with --udp: hear what is sent to broadcast addresses, and answer it")
+        ->needs(udp);
+    verb.add_option("--join", flags_.join,
+                    "with --udp: join multicast groups, on every interface or on one, such as "
+                    "ff02::1:2 or 239.1.2.3@eth0")
+        ->type_name("GROUP[@INTERFACE],...")
+        ->delimiter(',')
+        ->check(CLI::Validator{group_fault, ""})
+        ->needs(udp);
     auto* required = verb.add_flag("--required", flags_.required,
                                    "fail unless each ADDR has at least one socket");
     verb.add_flag("--both-families", flags_.both_families,

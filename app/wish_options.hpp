@@ -25,17 +25,22 @@ struct wish_flags {
     bool freebind = false;
     int backlog = 0;
     std::string mode{}; // in octal
+    bool broadcast = false;
+    std::vector<std::string> join{}; // groups
 
-    // One wish for each transport. `mode` has to be right.
+    // One wish for each transport. `mode` and `join` have to be right.
     [[nodiscard]] std::vector<plan::wish> wishes_for(const ip::listen_address& where) const;
 };
 
 // What is wrong with the text of a mode; empty: nothing.
 [[nodiscard]] std::string mode_fault(const std::string& text);
 
-// Adds ADDR... -4 -6 --udp --tcp --required --both-families --reuseport --freebind --backlog --mode
-// to a verb. It holds what CLI11 writes into, so it must live until the parser has run; it cannot
-// be moved.
+// What is wrong with the text of a group; empty: nothing.
+[[nodiscard]] std::string group_fault(const std::string& text);
+
+// Adds ADDR... -4 -6 --udp --tcp --broadcast --join --required --both-families --reuseport
+// --freebind --backlog --mode to a verb. It holds what CLI11 writes into, so it must live until the
+// parser has run; it cannot be moved.
 class wish_options {
 public:
     explicit wish_options(CLI::App& verb);

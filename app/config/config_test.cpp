@@ -247,6 +247,7 @@ TEST_P(a_broken_config, is_told_of_with_its_place) {
 
 const std::string echo = "[service.x]\nlisten = \":7\"\nbuiltin = \"echo\"\n";
 const std::string relay = "[service.x]\nlisten = \":7\"\nto = \"a.example:80\"\n";
+const std::string hello = "[service.x]\nlisten = \":7\"\nbuiltin = \"hello\"\n";
 
 INSTANTIATE_TEST_SUITE_P(
     in, a_broken_config,
@@ -424,11 +425,20 @@ INSTANTIATE_TEST_SUITE_P(
         broken{"socks_over_udp", "[service.x]\nlisten = ':8'\nsocks = true\nudp = true\n",
                "p.toml:4:1: 'udp' does not go with 'socks', which works on connections\n"
                "    leave it out, or relay UDP with 'to'\n"},
-        broken{
-            "a_program_over_udp",
-            "[service.x]\nlisten = ':8'\nprogram = ['/bin/cat']\nudp = true\n",
-            "p.toml:3:1: a program is started for each connection, and UDP has none; with 'wait' "
-            "it gets the socket, and with it all the datagrams\n"},
+        broken{"an_echo_of_broadcasts", echo + "udp = true\nbroadcast = true\n",
+               "p.toml:5:1: 'broadcast': echo never answers what was sent to many: one forged "
+               "query would bring its victim an answer from each host; leave one of them out\n"},
+        broken{"a_relay_of_groups", relay + "udp = true\njoin = 'ff02::1'\n",
+               "p.toml:5:1: 'join' is about a built-in service ('builtin') or a program "
+               "('program'), and service 'x' is a relay\n"
+               "    leave it out\n"},
+        broken{"groups_that_are_none", hello + "udp = true\njoin = ['ff02::1', '192.0.2.1']\n",
+               "p.toml:5:20: 'join': '192.0.2.1': 192.0.2.1 is no group: it is the address of one "
+               "host; write a group like 239.1.2.3, ff02::1:2 or ff02::1:2@eth0; groups are "
+               "224.0.0.0/4 and ff00::/8\n"},
+        broken{"broadcasts_of_connections", hello + "broadcast = true\n",
+               "p.toml:4:1: 'broadcast' is about UDP, and service 'x' has none\n"
+               "    leave it out, or add udp = true\n"},
         broken{"tcp_alone", echo + "tcp = true\n",
                "p.toml:4:1: 'tcp' means nothing without 'udp'\n"
                "    TCP is what a service has; tcp = true adds it to udp = true\n"},

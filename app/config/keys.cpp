@@ -67,6 +67,7 @@ constexpr std::array<string_view, 2> versions{"v1", "v2"};
 constexpr std::array<string_view, 2> when_full{"queue", "refuse"};
 constexpr std::array<string_view, 3> error_outputs{"inherit", "log", "connection"};
 
+constexpr kind_set answering = kind::builtin | kind::program;
 constexpr kind_set moving = kind::relay | kind::socks;
 
 // In the order of the canonical text.
@@ -98,6 +99,16 @@ const std::array keys{
     key{.name = "family", .at = &reach<&settings::family>, .words = families},
     key{.name = "udp", .at = where<&wish_flags::udp>},
     key{.name = "tcp", .at = where<&wish_flags::tcp>},
+    key{.name = "broadcast",
+        .kinds = answering,
+        .at = where<&wish_flags::broadcast>,
+        .over = carries::udp},
+    key{.name = "join",
+        .kinds = answering,
+        .at = where<&wish_flags::join>,
+        .over = carries::udp,
+        .fault = group_fault,
+        .form = list_form::commas},
     key{.name = "required", .at = where<&wish_flags::required>},
     key{.name = "both-families", .at = where<&wish_flags::both_families>},
     key{.name = "reuseport", .at = where<&wish_flags::reuse_port>},

@@ -134,13 +134,16 @@ private:
         if (!which_.words.empty() && !is_word(*text)) {
             return false;
         }
-        if (which_.fault != nullptr) {
-            if (auto wrong = which_.fault(*text); !wrong.empty()) {
-                return fail(value_.at, fmt::format("'{}': {}", which_.name, wrong));
-            }
+        if (!is_right(*text, value_.at)) {
+            return false;
         }
         slot(in_) = *text;
         return true;
+    }
+
+    bool is_right(const std::string& text, position at) {
+        const auto wrong = which_.fault == nullptr ? "" : which_.fault(text);
+        return wrong.empty() || fail(at, fmt::format("'{}': {}", which_.name, wrong));
     }
 
     bool is_word(const std::string& text) {
@@ -238,8 +241,8 @@ private:
                                                  "or after one",
                                                  which_.name));
             }
-            if (auto wrong = which_.fault == nullptr ? "" : which_.fault(each); !wrong.empty()) {
-                return fail(item.at, fmt::format("'{}': {}", which_.name, wrong));
+            if (!is_right(each, item.at)) {
+                return false;
             }
             all.push_back(std::move(each));
             into_.items.push_back(item.at);

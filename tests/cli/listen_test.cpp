@@ -44,7 +44,7 @@ TEST_F(listen, without_a_service_lists_the_choices) {
 TEST_F(listen, mistakes_are_explained) {
     const std::vector<std::pair<std::string, std::string>> wrong{
         {"listen :0 --echo --time", "one service at a time"},
-        {"listen :0 --udp -- cat", "UDP has none"},
+        {"listen :0 --echo --broadcast", "--udp"},
         {"listen :0 --udp --to localhost:1 --threads 2", "UDP has none"},
         {"listen :0 --to nowhere", "--to"},
         {"listen :0 --to :80", "--to"},

@@ -135,6 +135,10 @@ class Pages(unittest.TestCase):
         for note in sorted((ROOT / "docs/design").glob("[0-9]*.md")):
             self.assertIn(f"({note.name})", index)
 
+    def test_the_python_of_the_guide_is_the_example(self):
+        code = (ROOT / "examples/answer_broadcasts.py").read_text().split('"""')[2].lstrip("\n")
+        self.assertIn(f"```python\n{code}```", (ROOT / "docs/guide/broadcast.md").read_text())
+
     def test_everything_is_ascii(self):
         for page in [*PAGES, *MAN_PAGES]:
             page.read_text(encoding="ascii")

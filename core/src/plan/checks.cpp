@@ -21,6 +21,18 @@ bool is_new_wildcard(const planned_socket& which) noexcept {
            where->port != 0;
 }
 
+// What `narrow` would have joined `wide` joins in its place, and not on more interfaces.
+void join_too(planned_socket& wide, const planned_socket& narrow) {
+    for (auto each : narrow.groups) {
+        each.interface = each.interface.empty() ? narrow.interface : each.interface;
+        const ip::group everywhere{each.which, {}};
+        if (std::find(wide.groups.begin(), wide.groups.end(), each) == wide.groups.end() &&
+            std::find(wide.groups.begin(), wide.groups.end(), everywhere) == wide.groups.end()) {
+            wide.groups.push_back(std::move(each));
+        }
+    }
+}
+
 } // namespace
 
 bool expansion::wanted(ip::family which) const noexcept {
@@ -95,12 +107,19 @@ void expansion::check_multicast(const ip::address& literal) {
     if (!literal.is_multicast()) {
         return;
     }
-    say(weight::warning, asked().over == ip::transport::tcp
-                             ? ip::to_text(literal) + " is a multicast address: no TCP connection "
-                                                      "ever comes to it"
-                             : ip::to_text(literal) + " is a multicast address, and its group is "
-                                                      "not joined: only what the host gets anyway "
-                                                      "is heard");
+    if (asked().over == ip::transport::tcp) {
+        say(weight::warning,
+            ip::to_text(literal) + " is a multicast address: no TCP connection ever comes to it");
+        return;
+    }
+    const auto bare = literal.is_v6() ? literal.with_zone({}) : literal;
+    if (std::none_of(asked().groups.begin(), asked().groups.end(),
+                     [&](const ip::group& each) { return each.which == bare; })) {
+        say(weight::warning,
+            ip::to_text(literal) + " is a multicast address, and its group is not joined: only "
+                                   "what the host gets anyway is heard",
+            "add --join " + ip::to_text(bare));
+    }
 }
 
 void expansion::check_on_interface(const ip::address& literal) {
@@ -206,6 +225,7 @@ void expansion::drop_covered() {
             continue;
         }
         covered[i] = true;
+        join_too(wide, each);
         wide.also_for.push_back(each.wish);
         wide.also_for.insert(wide.also_for.end(), each.also_for.begin(), each.also_for.end());
         index_ = each.wish;
@@ -222,7 +242,7 @@ void expansion::drop_covered() {
 }
 
 expansion::key expansion::key_of(const planned_socket& which) const {
-    key made{which.at, which.over, 0};
+    key made{which.at, which.over, 0, which.interface};
     auto* where = std::get_if<ip::endpoint>(&std::get<0>(made));
     if (where == nullptr) {
         return made;

@@ -8,8 +8,11 @@ namespace {
 
 using key = std::string;
 
-std::string part(ip::transport over, bool v6only, const ip::any_endpoint& at) {
-    return std::string{ip::to_text(over)} + (v6only ? " only " : " ") + ip::to_text(at);
+// Held or planned.
+template <class Socket>
+std::string part(const Socket& which, const ip::any_endpoint& at) {
+    return std::string{ip::to_text(which.over)} + (which.v6only ? " only " : " ") +
+           ip::to_text(at) + " by " + which.interface;
 }
 
 // With port 0 the rest of the key is the wish, which tells its ports from those of others.
@@ -17,13 +20,13 @@ key inherited_key(int number) {
     return "descriptor " + std::to_string(number);
 }
 key exact_key(const held_socket& which) {
-    return which.inherited ? inherited_key(*which.inherited)
-                           : part(which.over, which.v6only, which.at);
+    return which.inherited ? inherited_key(*which.inherited) : part(which, which.at);
 }
-key any_port_key(ip::transport over, bool v6only, ip::any_endpoint at,
-                 const ip::listen_address& wish) {
-    std::get<ip::endpoint>(at).port = 0;
-    return part(over, v6only, at) + " for " + ip::to_text(wish);
+template <class Socket>
+key any_port_key(const Socket& which, const ip::listen_address& wish) {
+    auto at = std::get<ip::endpoint>(which.at);
+    at.port = 0;
+    return part(which, at) + " for " + ip::to_text(wish);
 }
 
 bool wants_any_port(const planned_socket& which) {
@@ -38,7 +41,7 @@ public:
             const auto& each = held[i];
             exact_.emplace(exact_key(each), i);
             if (!each.inherited && std::holds_alternative<ip::endpoint>(each.at)) {
-                any_port_.emplace(any_port_key(each.over, each.v6only, each.at, each.wish), i);
+                any_port_.emplace(any_port_key(each, each.wish), i);
             }
         }
     }
@@ -48,9 +51,9 @@ public:
             return take(exact_, inherited_key(*which.inherited));
         }
         if (wants_any_port(which)) {
-            return take(any_port_, any_port_key(which.over, which.v6only, which.at, of.where));
+            return take(any_port_, any_port_key(which, of.where));
         }
-        return take(exact_, part(which.over, which.v6only, which.at));
+        return take(exact_, part(which, which.at));
     }
 
     [[nodiscard]] const std::vector<bool>& taken() const noexcept { return taken_; }
@@ -101,22 +104,24 @@ difference compare(const plan& next, const std::vector<wish>& wishes,
 std::string to_text(const difference& which, const plan& next, const std::vector<wish>& wishes,
                     std::span<const held_socket> held) {
     std::string lines;
-    const auto line = [&](std::string_view what, ip::transport over, const ip::any_endpoint& at,
+    const auto line = [&](std::string_view what, const auto& which_one, const ip::any_endpoint& at,
                           const ip::listen_address& wish) {
-        lines += std::string{what} + ' ' + std::string{ip::to_text(over)} + ' ' + ip::to_text(at) +
-                 "  for " + ip::to_text(wish) + '\n';
+        lines += std::string{what} + ' ' + std::string{ip::to_text(which_one.over)} + ' ' +
+                 ip::to_text(at) +
+                 (which_one.interface.empty() ? "" : " on " + which_one.interface) + "  for " +
+                 ip::to_text(wish) + '\n';
     };
     for (std::size_t i = 0; i < next.sockets.size(); ++i) {
         const auto& each = next.sockets[i];
         const auto& wish = wishes[each.wish].where;
         if (which.kept[i]) {
-            line("keep ", each.over, held[*which.kept[i]].at, wish);
+            line("keep ", each, held[*which.kept[i]].at, wish);
         } else {
-            line("open ", each.over, each.at, wish);
+            line("open ", each, each.at, wish);
         }
     }
     for (const auto each : which.closed) {
-        line("close", held[each].over, held[each].at, held[each].wish);
+        line("close", held[each], held[each].at, held[each].wish);
     }
     return lines;
 }

@@ -40,6 +40,14 @@ private:
     void add(planned_socket made);
     void add_ip(const ip::address& which, std::uint16_t port, std::string reason);
     void add_if_family(const ip::address& which, std::uint16_t port, std::string reason);
+    // What is heard besides: heard_besides.cpp.
+    void add_groups(planned_socket& to);
+    void add_heard_besides(const planned_socket& one);
+    void add_broadcasts(const planned_socket& one, const interface_address& of);
+    void add_group_sockets(const planned_socket& one, const interface_address& of);
+    [[nodiscard]] planned_socket besides(const planned_socket& one, const ip::address& which,
+                                         const interface_address& of, std::string reason);
+    void check_joined();
     void adopt(const inherited_socket& given);
     [[nodiscard]] bool can_adopt(const inherited_socket& given);
     [[nodiscard]] bool usable(const interface_address& which);
@@ -59,7 +67,7 @@ private:
     [[nodiscard]] bool interface_known(const ip::zone& where) const;
 
     // Two sockets with one key are one socket. A random port is only ever the same within a wish.
-    using key = std::tuple<ip::any_endpoint, ip::transport, std::size_t>;
+    using key = std::tuple<ip::any_endpoint, ip::transport, std::size_t, std::string>;
     [[nodiscard]] key key_of(const planned_socket& which) const;
 
     const std::vector<wish>& wishes_;

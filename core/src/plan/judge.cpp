@@ -19,10 +19,10 @@ struct share {
 std::vector<share> shares_of(std::size_t wishes, const plan& made, const std::vector<bool>& bound) {
     std::vector<share> open(wishes);
     for (std::size_t i = 0; i < made.sockets.size() && i < bound.size(); ++i) {
-        if (!bound[i]) {
+        const auto& socket = made.sockets[i];
+        if (!bound[i] || socket.besides) {
             continue;
         }
-        const auto& socket = made.sockets[i];
         const auto* where = std::get_if<ip::endpoint>(&socket.at);
         const auto of = where == nullptr         ? &share::other
                         : where->address.is_v6() ? &share::v6
@@ -70,12 +70,13 @@ std::optional<shortfall> judge(const std::vector<wish>& wishes, const plan& made
     }
     const bool waits = std::any_of(wishes.begin(), wishes.end(),
                                    [](const wish& each) { return each.needed == need::later; });
-    if (!waits && std::find(bound.begin(), bound.end(), true) == bound.end()) {
+    const auto open = shares_of(wishes.size(), made, bound);
+    if (!waits &&
+        std::none_of(open.begin(), open.end(), [](const auto& each) { return each.any(); })) {
         return shortfall{errc::nothing_bound, 0,
                          wishes.size() == 1 ? "no socket for " + quoted(written(wishes.front()))
                                             : std::string{"no socket for any of the addresses"}};
     }
-    const auto open = shares_of(wishes.size(), made, bound);
     for (std::size_t i = 0; i < wishes.size(); ++i) {
         if (auto text = missing(wishes[i], open[i])) {
             return shortfall{errc::required_not_bound, i, *std::move(text)};

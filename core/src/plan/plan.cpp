@@ -345,6 +345,7 @@ void expansion::adopt(const inherited_socket& given) {
     if (made.over == ip::transport::tcp && !given.listening) {
         say(weight::note, described(given) + " does not listen yet: it is made to");
     }
+    add_groups(made);
     adopted_.emplace(given.number, made_.sockets.size());
     made_.sockets.push_back(std::move(made));
 }
@@ -369,7 +370,13 @@ void expansion::add_ip(const ip::address& which, std::uint16_t port, std::string
     made.freebind = asked().freebind && !which.is_unspecified();
     made.packet_info = made.over == ip::transport::udp;
     check_port(port);
+    if (which.is_unspecified() && asked().broadcast && which.is_v4()) {
+        made.reason += "; and what is sent to broadcast addresses";
+    }
+    add_groups(made);
+    const auto copy = made;
     add(std::move(made));
+    add_heard_besides(copy);
 }
 
 void expansion::add_if_family(const ip::address& which, std::uint16_t port, std::string reason) {
@@ -390,6 +397,12 @@ void expansion::add(planned_socket made) {
     auto& first = made_.sockets[before->second];
     first.freebind = first.freebind || made.freebind;
     first.reuse_port = first.reuse_port || made.reuse_port;
+    first.besides = first.besides && made.besides;
+    for (const auto& each : made.groups) {
+        if (std::find(first.groups.begin(), first.groups.end(), each) == first.groups.end()) {
+            first.groups.push_back(each);
+        }
+    }
     if (first.wish == index_ || (!first.also_for.empty() && first.also_for.back() == index_)) {
         return; // a name that has an address twice
     }
@@ -405,6 +418,7 @@ void expansion::add(planned_socket made) {
 plan expansion::finish() && {
     note_disabled();
     drop_covered();
+    check_joined();
     // A name without an address or a family left out is worth a note while something else stands.
     for (auto& each : made_.remarks) {
         if (made_.sockets.empty() && each.how == weight::note) {

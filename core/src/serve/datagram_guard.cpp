@@ -28,13 +28,12 @@ bool is_service(std::uint16_t port) noexcept {
 
 std::string_view to_text(drop why) noexcept {
     constexpr std::array<std::string_view, drop_reasons> names{
-        "to_group", "no_source",     "group_source", "port_zero", "service_port",
-        "own_port", "amplification", "not_sent",     "denied"};
+        "to_group",      "no_source", "group_source", "port_zero", "service_port", "own_port",
+        "amplification", "not_sent",  "denied",       "limited",   "full",         "too_long"};
     return names[static_cast<std::size_t>(why)];
 }
 
-std::optional<drop> refuse(const ip::any_endpoint& from, bool to_group,
-                           std::uint16_t local_port) noexcept {
+std::optional<drop> refuse_source(const ip::any_endpoint& from, bool to_group) noexcept {
     if (to_group) {
         return drop::to_group;
     }
@@ -51,10 +50,16 @@ std::optional<drop> refuse(const ip::any_endpoint& from, bool to_group,
     if (at->port == 0) {
         return drop::port_zero;
     }
-    if (is_service(at->port)) {
-        return drop::service_port;
+    return is_service(at->port) ? std::optional{drop::service_port} : std::nullopt;
+}
+
+std::optional<drop> refuse(const ip::any_endpoint& from, bool to_group,
+                           std::uint16_t local_port) noexcept {
+    if (const auto no = refuse_source(from, to_group)) {
+        return no;
     }
-    return at->port == local_port ? std::optional{drop::own_port} : std::nullopt;
+    const auto* at = std::get_if<ip::endpoint>(&from);
+    return at != nullptr && at->port == local_port ? std::optional{drop::own_port} : std::nullopt;
 }
 
 bool amplification_bound::allow(std::size_t query, std::size_t answer, instant now) noexcept {

@@ -57,6 +57,13 @@ TEST(datagram_guard, a_query_to_a_group_is_not_whoever_sent_it) {
     EXPECT_EQ(refuse(from("192.0.2.1:50000"), true, our_port), drop::to_group);
 }
 
+TEST(datagram_guard, a_program_may_be_asked_from_its_own_port_but_not_by_a_small_service) {
+    EXPECT_EQ(refuse_source(from("192.0.2.1:123"), false), std::nullopt);
+    EXPECT_EQ(refuse_source(from("192.0.2.1:7"), false), drop::service_port);
+    EXPECT_EQ(refuse_source(from("255.255.255.255:500"), false), drop::group_source);
+    EXPECT_EQ(refuse_source(from("192.0.2.1:123"), true), drop::to_group);
+}
+
 TEST(amplification_bound, an_answer_not_longer_than_its_query_is_free) {
     amplification_bound bound{0, 0, instant{}};
     EXPECT_TRUE(bound.allow(100, 100, instant{}));
@@ -101,6 +108,7 @@ TEST(drop_counters, count_by_reason) {
     EXPECT_EQ(counters.of(drop::port_zero), 0U);
     EXPECT_EQ(counters.total(), 3U);
     EXPECT_EQ(to_text(drop::not_sent), "not_sent");
+    EXPECT_EQ(to_text(drop::too_long), "too_long");
 }
 
 } // namespace

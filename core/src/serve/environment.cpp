@@ -19,28 +19,31 @@ constexpr std::array<std::string_view, 35> misleading{
     "LISTEN_FDS",    "LISTEN_PID",     "LISTEN_PIDFDID", "LISTEN_FDNAMES", "NOTIFY_SOCKET",
     "WATCHDOG_USEC", "WATCHDOG_PID",   "MAINPID",        "MANAGERPID",     "GATEWAY_INTERFACE",
 };
-constexpr std::array<std::string_view, 7> misleading_beginnings{
-    "TCP6", "UDPLOCAL", "UDPREMOTE", "IPCLOCAL", "IPCREMOTE", "SOCAT_", "NCAT_"};
+constexpr std::array<std::string_view, 8> misleading_beginnings{
+    "TCP6",      "UDPLOCAL", "UDPREMOTE", "IPCLOCAL",
+    "IPCREMOTE", "SOCAT_",   "NCAT_",     "PORTICO_INTERFACE"};
 
-void add_ip(std::vector<variable>& to, const ip::endpoint& local, const ip::endpoint& peer,
-            std::uint64_t from_peer) {
+void add_ip(std::vector<variable>& to, const std::string& protocol, const ip::endpoint& local,
+            const ip::endpoint& peer) {
     const auto here = ip::canonical(local);
     const auto there = ip::canonical(peer);
-    const auto local_address = ip::to_text(here.address);
-    const auto local_port = std::to_string(here.port);
     const auto peer_address = ip::to_text(there.address);
-    const auto peer_port = std::to_string(there.port);
-    to.push_back({"PROTO", "TCP"});
-    to.push_back({"TCPLOCALIP", local_address});
-    to.push_back({"TCPLOCALPORT", local_port});
-    to.push_back({"TCPREMOTEIP", peer_address});
-    to.push_back({"TCPREMOTEPORT", peer_port});
-    to.push_back({"TCPREMOTEHOST", peer_address});
-    to.push_back({"TCPCONNNUM", std::to_string(from_peer)});
-    to.push_back({"SERVER_ADDR", local_address});
-    to.push_back({"SERVER_PORT", local_port});
+    to.push_back({"PROTO", protocol});
+    to.push_back({protocol + "LOCALIP", ip::to_text(here.address)});
+    to.push_back({protocol + "LOCALPORT", std::to_string(here.port)});
+    to.push_back({protocol + "REMOTEIP", peer_address});
+    to.push_back({protocol + "REMOTEPORT", std::to_string(there.port)});
+    to.push_back({protocol + "REMOTEHOST", peer_address});
+}
+
+void add_cgi(std::vector<variable>& to, const ip::endpoint& local, const ip::endpoint& peer) {
+    const auto here = ip::canonical(local);
+    const auto there = ip::canonical(peer);
+    const auto peer_address = ip::to_text(there.address);
+    to.push_back({"SERVER_ADDR", ip::to_text(here.address)});
+    to.push_back({"SERVER_PORT", std::to_string(here.port)});
     to.push_back({"REMOTE_ADDR", peer_address});
-    to.push_back({"REMOTE_PORT", peer_port});
+    to.push_back({"REMOTE_PORT", std::to_string(there.port)});
     to.push_back({"REMOTE_HOST", peer_address});
 }
 
@@ -78,9 +81,30 @@ std::vector<variable> variables_of(const connection_facts& connection) {
     const auto* local = std::get_if<ip::endpoint>(&connection.local);
     const auto* peer = std::get_if<ip::endpoint>(&connection.peer);
     if (local != nullptr && peer != nullptr) {
-        add_ip(made, *local, *peer, connection.from_peer);
+        add_ip(made, "TCP", *local, *peer);
+        made.push_back({"TCPCONNNUM", std::to_string(connection.from_peer)});
+        add_cgi(made, *local, *peer);
     } else {
         add_unix(made, connection);
+    }
+    return made;
+}
+
+std::vector<variable> variables_of_query(const query_facts& query) {
+    std::vector<variable> made;
+    const auto* asked = std::get_if<ip::endpoint>(&query.asked);
+    const auto* peer = std::get_if<ip::endpoint>(&query.peer);
+    if (asked == nullptr || peer == nullptr) {
+        add_unix(made, {query.asked, query.peer, 1, {}});
+        return made;
+    }
+    add_ip(made, "UDP", *asked, *peer);
+    add_cgi(made, {query.answer_from.value_or(asked->address), asked->port}, *peer);
+    if (!query.interface.empty()) {
+        made.push_back({"PORTICO_INTERFACE", query.interface});
+    }
+    if (query.interface_index != 0) {
+        made.push_back({"PORTICO_INTERFACE_INDEX", std::to_string(query.interface_index)});
     }
     return made;
 }

@@ -141,6 +141,41 @@ TEST(environment, a_socket_of_ones_own_has_no_peer) {
     }
 }
 
+TEST(environment, of_a_query_tells_where_it_was_sent_and_who_answers) {
+    query_facts query;
+    query.asked = at("255.255.255.255:67");
+    query.peer = at("192.0.2.9:68");
+    query.answer_from = ip::parse_address("192.0.2.1").value();
+    query.interface = "eth0";
+    query.interface_index = 2;
+    const auto all = variables_of_query(query);
+    EXPECT_EQ(value_of(all, "PROTO"), "UDP");
+    EXPECT_EQ(value_of(all, "UDPLOCALIP"), "255.255.255.255");
+    EXPECT_EQ(value_of(all, "UDPLOCALPORT"), "67");
+    EXPECT_EQ(value_of(all, "UDPREMOTEIP"), "192.0.2.9");
+    EXPECT_EQ(value_of(all, "UDPREMOTEPORT"), "68");
+    EXPECT_EQ(value_of(all, "SERVER_ADDR"), "192.0.2.1");
+    EXPECT_EQ(value_of(all, "REMOTE_ADDR"), "192.0.2.9");
+    EXPECT_EQ(value_of(all, "PORTICO_INTERFACE"), "eth0");
+    EXPECT_EQ(value_of(all, "PORTICO_INTERFACE_INDEX"), "2");
+    for (const auto& each : all) {
+        EXPECT_TRUE(misleads(each.name)) << each.name;
+    }
+}
+
+TEST(environment, of_a_query_without_more_than_addresses_tells_those) {
+    const auto all = variables_of_query({at("[2001:db8::1]:53"), at("[2001:db8::2]:5353")});
+    EXPECT_EQ(value_of(all, "SERVER_ADDR"), "2001:db8::1");
+    EXPECT_EQ(value_of(all, "PORTICO_INTERFACE"), "(unset)");
+}
+
+TEST(environment, of_a_query_at_a_unix_socket_tells_paths) {
+    EXPECT_THAT(
+        variables_of_query({*ip::unix_name::path("/run/x"), *ip::unix_name::path("/run/c")}),
+        ElementsAre(variable{"PROTO", "UNIX"}, variable{"UNIXLOCALPATH", "/run/x"},
+                    variable{"UNIXREMOTEPATH", "/run/c"}));
+}
+
 TEST(environment, other_variables_do_not_mislead) {
     for (const auto* name : {"PATH", "HOME", "TCP", "REMOTE", "JOURNAL_STREAM", "LISTEN"}) {
         EXPECT_FALSE(misleads(name)) << name;

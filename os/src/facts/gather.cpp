@@ -66,7 +66,8 @@ public:
             const auto* owner = taken->find_link(each.link);
             made_.known.addresses.push_back({owner == nullptr ? std::string{} : owner->name,
                                              each.link, each.address, each.tentative,
-                                             each.dad_failed, each.deprecated});
+                                             each.dad_failed, each.deprecated, each.broadcast,
+                                             owner == nullptr || owner->multicast});
         }
     }
 

@@ -5,7 +5,9 @@
 
 #include <climits>
 #include <fcntl.h>
+#include <net/if.h>
 #include <string_view>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace portico::os {
@@ -71,6 +73,17 @@ std::optional<ip::transport> transport_of(int number) {
 
 listen_environment read_listen_environment() {
     return {variable("LISTEN_FDS"), variable("LISTEN_PID"), variable("LISTEN_FDNAMES")};
+}
+
+std::string bound_device(int number, const ip::any_endpoint& at) {
+    const auto* where = std::get_if<ip::endpoint>(&at);
+    if (where == nullptr || (where->address.needs_zone() && !where->address.is_multicast())) {
+        return {};
+    }
+    char name[IF_NAMESIZE]{};
+    socklen_t size = sizeof name;
+    const bool known = ::getsockopt(number, SOL_SOCKET, SO_BINDTODEVICE, name, &size) == 0;
+    return known ? std::string{name} : std::string{};
 }
 
 result<plan::inherited_socket> inspect_socket(int number) {

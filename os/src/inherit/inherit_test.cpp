@@ -141,5 +141,17 @@ TEST(inspect_socket, knows_unix_sockets_and_those_that_are_neither_stream_nor_da
     EXPECT_FALSE(seen->over);
 }
 
+TEST(bound_device, is_what_the_option_says) {
+    const ip::any_endpoint at = ip::endpoint{ip::address::v4(127, 0, 0, 1), 0};
+    const auto free = os::socket(at, ip::transport::udp).value();
+    EXPECT_EQ(bound_device(free.raw(), at), "");
+    const auto bound = os::socket(at, ip::transport::udp).value();
+    if (!os::set_bind_to_device(bound, "lo")) {
+        GTEST_SKIP() << "SKIPPED: this kernel lets only root bind to a device";
+    }
+    EXPECT_EQ(bound_device(bound.raw(), at), "lo");
+    EXPECT_EQ(bound_device(bound.raw(), ip::unix_name{}), "");
+}
+
 } // namespace
 } // namespace portico::os

@@ -58,6 +58,7 @@ bool read_link(bytes_view body, bool removed, std::vector<change>& into) {
     read.up = (head->ifi_flags & IFF_UP) != 0;
     read.running = (head->ifi_flags & IFF_RUNNING) != 0;
     read.loopback = (head->ifi_flags & IFF_LOOPBACK) != 0;
+    read.multicast = (head->ifi_flags & IFF_MULTICAST) != 0;
     bool partial = false;
     const bool whole = each_attribute(after(body, sizeof *head), [&](int type, bytes_view payload) {
         if (type == IFLA_IFNAME) {

@@ -82,21 +82,24 @@ void attach(msghdr& message, control_bytes& room, int level, int type, const Inf
     std::memcpy(CMSG_DATA(header), &info, sizeof info);
 }
 
-// Interface number 0 leaves the way out to the routing table; a link-local source needs its own.
+// Interface number 0 leaves the way out to the routing table; a link-local source needs its own,
+// and who asked a group is where the question came from.
 void attach_source(msghdr& message, control_bytes& room, const datagram& query) noexcept {
-    if (!query.to || query.to_group || query.to->is_unspecified()) {
+    const auto& from = query.to_group ? query.answer_from : query.to;
+    if (!from || from->is_unspecified()) {
         return;
     }
-    if (query.to->is_v4()) {
+    if (from->is_v4()) {
         in_pktinfo info{};
-        const auto bytes = query.to->to_v4();
+        const auto bytes = from->to_v4();
         std::memcpy(&info.ipi_spec_dst, bytes.data(), bytes.size());
+        info.ipi_ifindex = query.to_group ? static_cast<int>(query.interface) : 0;
         attach(message, room, IPPROTO_IP, IP_PKTINFO, info);
     } else {
         in6_pktinfo info{};
-        const auto bytes = query.to->to_v6();
+        const auto bytes = from->to_v6();
         std::memcpy(&info.ipi6_addr, bytes.data(), bytes.size());
-        info.ipi6_ifindex = query.to->is_link_local() ? query.interface : 0;
+        info.ipi6_ifindex = query.to_group || from->is_link_local() ? query.interface : 0;
         attach(message, room, IPPROTO_IPV6, IPV6_PKTINFO, info);
     }
 }

@@ -9,8 +9,9 @@
 
 namespace portico::os {
 
-sys_result<ip::address> source_address(const ip::endpoint& to) noexcept {
-    const auto probe = os::socket(to, ip::transport::udp);
+namespace {
+
+sys_result<ip::address> source_of(const sys_result<fd>& probe, const ip::endpoint& to) noexcept {
     if (!probe) {
         return tl::unexpected{probe.error()};
     }
@@ -26,6 +27,22 @@ sys_result<ip::address> source_address(const ip::endpoint& to) noexcept {
         return failure(EAFNOSUPPORT);
     }
     return local->address;
+}
+
+} // namespace
+
+sys_result<ip::address> source_address(const ip::endpoint& to) noexcept {
+    return source_of(os::socket(to, ip::transport::udp), to);
+}
+
+sys_result<ip::address> source_address(const ip::endpoint& to, std::uint32_t interface) noexcept {
+    const auto probe = os::socket(to, ip::transport::udp);
+    if (probe) {
+        if (auto bound = set_bind_to_device(*probe, interface_name(interface)); !bound) {
+            return tl::unexpected{bound.error()};
+        }
+    }
+    return source_of(probe, to);
 }
 
 std::uint32_t interface_index(std::string_view name) noexcept {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <cstring>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,6 +17,22 @@ namespace {
 
 sys_status set_number(int s, int level, int option, int value) noexcept {
     return status_of(::setsockopt(s, level, option, &value, sizeof value));
+}
+
+sys_status change_membership(int s, const ip::address& group, std::uint32_t interface, int how_v4,
+                             int how_v6) noexcept {
+    if (group.is_v4()) {
+        ip_mreqn asked{};
+        const auto bytes = group.to_v4();
+        std::memcpy(&asked.imr_multiaddr, bytes.data(), bytes.size());
+        asked.imr_ifindex = static_cast<int>(interface);
+        return status_of(::setsockopt(s, IPPROTO_IP, how_v4, &asked, sizeof asked));
+    }
+    ipv6_mreq asked{};
+    const auto bytes = group.to_v6();
+    std::memcpy(&asked.ipv6mr_multiaddr, bytes.data(), bytes.size());
+    asked.ipv6mr_interface = interface;
+    return status_of(::setsockopt(s, IPPROTO_IPV6, how_v6, &asked, sizeof asked));
 }
 
 constexpr long long ceil_divide(long long what, long long by) noexcept {
@@ -62,6 +79,19 @@ sys_status set_bind_address_no_port(const fd& s) noexcept {
 sys_status set_receive_packet_info(const fd& s, ip::family which) noexcept {
     return which == ip::family::v4 ? set_number(s.raw(), IPPROTO_IP, IP_PKTINFO, 1)
                                    : set_number(s.raw(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+sys_status set_multicast_all(int s, ip::family which, bool on) noexcept {
+    return which == ip::family::v4 ? set_number(s, IPPROTO_IP, IP_MULTICAST_ALL, on ? 1 : 0)
+                                   : set_number(s, IPPROTO_IPV6, IPV6_MULTICAST_ALL, on ? 1 : 0);
+}
+
+sys_status join_group(int s, const ip::address& group, std::uint32_t interface) noexcept {
+    return change_membership(s, group, interface, IP_ADD_MEMBERSHIP, IPV6_JOIN_GROUP);
+}
+
+sys_status leave_group(int s, const ip::address& group, std::uint32_t interface) noexcept {
+    return change_membership(s, group, interface, IP_DROP_MEMBERSHIP, IPV6_LEAVE_GROUP);
 }
 
 sys_status set_no_delay(int s, bool on) noexcept {

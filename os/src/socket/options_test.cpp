@@ -152,5 +152,36 @@ TEST(options, linger_reset_is_an_immediate_close) {
     EXPECT_EQ(value.l_linger, 0);
 }
 
+TEST(group_options, a_group_is_joined_once_and_left_once_on_each_interface) {
+    const auto lo = interface_index("lo");
+    const auto check = [&](const fd& s, const ip::address& group) {
+        EXPECT_TRUE(join_group(s.raw(), group, lo)) << ip::to_text(group);
+        EXPECT_EQ(join_group(s.raw(), group, lo).error(), std::errc::address_in_use);
+        EXPECT_TRUE(leave_group(s.raw(), group, lo));
+        EXPECT_EQ(leave_group(s.raw(), group, lo).error(), std::errc::address_not_available);
+        EXPECT_FALSE(join_group(s.raw(), group, 4'000'000));
+    };
+    check(made(ip::family::v4, ip::transport::udp), ip::address::v4(239, 1, 2, 3));
+    const auto v6 = made(ip::family::v6, ip::transport::udp);
+    if (!v6) {
+        GTEST_SKIP() << "no IPv6";
+    }
+    check(v6, ip::address::v6({0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2}));
+}
+
+TEST(group_options, groups_of_others_can_be_switched_off_and_on) {
+    const auto v4 = made(ip::family::v4, ip::transport::udp);
+    EXPECT_TRUE(set_multicast_all(v4.raw(), ip::family::v4, false));
+    EXPECT_EQ(number(v4, IPPROTO_IP, IP_MULTICAST_ALL), 0);
+    EXPECT_TRUE(set_multicast_all(v4.raw(), ip::family::v4, true));
+    EXPECT_EQ(number(v4, IPPROTO_IP, IP_MULTICAST_ALL), 1);
+    const auto v6 = made(ip::family::v6, ip::transport::udp);
+    if (!v6) {
+        GTEST_SKIP() << "no IPv6";
+    }
+    EXPECT_TRUE(set_multicast_all(v6.raw(), ip::family::v6, false));
+    EXPECT_EQ(number(v6, IPPROTO_IPV6, IPV6_MULTICAST_ALL), 0);
+}
+
 } // namespace
 } // namespace portico::os

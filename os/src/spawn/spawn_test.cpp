@@ -230,5 +230,18 @@ TEST(environment, is_ours) {
     EXPECT_THAT(environment(), Not(testing::Contains("PORTICO_SPAWN_TEST=yes")));
 }
 
+TEST(memory_file, is_read_from_its_beginning_and_has_an_end) {
+    const std::string text(70'000, 'x');
+    const auto made = memory_file(std::as_bytes(std::span{text}));
+    ASSERT_TRUE(made);
+    std::string room(80'000, ' ');
+    EXPECT_EQ(::read(made->raw(), room.data(), room.size()), 70'000);
+    EXPECT_EQ(::read(made->raw(), room.data(), room.size()), 0);
+    EXPECT_EQ(::fcntl(made->raw(), F_GETFD), FD_CLOEXEC);
+    const auto empty = memory_file({});
+    ASSERT_TRUE(empty);
+    EXPECT_EQ(::read(empty->raw(), room.data(), room.size()), 0);
+}
+
 } // namespace
 } // namespace portico::os

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -198,6 +199,21 @@ sys_result<pipe_ends> pipe2() noexcept {
     pipe_ends made{fd{ends[0]}, fd{ends[1]}};
     if (const auto set = set_blocking(made.read.raw(), false); !set) {
         return tl::unexpected{set.error()};
+    }
+    return made;
+}
+
+sys_result<fd> memory_file(std::span<const std::byte> bytes) noexcept {
+    fd made{::memfd_create("portico", MFD_CLOEXEC)};
+    if (!made) {
+        return failure(errno);
+    }
+    const auto written = ::pwrite(made.raw(), bytes.data(), bytes.size(), 0);
+    if (written < 0) {
+        return failure(errno);
+    }
+    if (static_cast<std::size_t>(written) != bytes.size()) {
+        return failure(ENOSPC);
     }
     return made;
 }

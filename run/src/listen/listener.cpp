@@ -55,6 +55,11 @@ void settle(const bound_socket& which, const bound_socket::terms& owed) {
     if (owed.reuse_port) {
         static_cast<void>(os::set_reuse_port(which.descriptor, true));
     }
+    if (const auto* at = std::get_if<ip::endpoint>(&which.at);
+        at != nullptr && which.over == ip::transport::udp) {
+        static_cast<void>(os::set_multicast_all(which.descriptor.raw(), at->address.family(),
+                                                which.groups.empty()));
+    }
     if (owed.backlog > 0) {
         static_cast<void>(os::listen(which.descriptor, owed.backlog));
         for (const auto& clone : which.clones) {
@@ -405,6 +410,9 @@ os::sys_result<held_socket> share_one(const bound_socket& from, const ip::listen
     to.v6only = from.v6only;
     to.inherited = from.inherited;
     to.foreign = from.foreign;
+    to.interface = from.interface;
+    to.groups = from.groups;
+    to.joined = from.joined;
     for (const auto& clone : from.clones) {
         auto second = os::dup(clone);
         if (!second) {

@@ -18,7 +18,7 @@ using seen_address = std::tuple<std::uint32_t, ip::address, bool, bool, bool>;
 
 struct view {
     std::vector<seen_address> addresses;
-    std::vector<std::pair<std::uint32_t, std::string>> links;
+    std::vector<std::tuple<std::uint32_t, std::string, bool>> links;
     friend bool operator==(const view&, const view&) = default;
 };
 
@@ -29,7 +29,7 @@ view view_of(const os::snapshot& now) {
                                     each.dad_failed, each.deprecated);
     }
     for (const auto& each : now.links) {
-        made.links.emplace_back(each.index, each.name);
+        made.links.emplace_back(each.index, each.name, each.multicast);
     }
     std::sort(made.addresses.begin(), made.addresses.end());
     std::sort(made.links.begin(), made.links.end());

@@ -27,6 +27,8 @@ struct trial {
     std::optional<int> inherited;
     bool foreign = false;
     std::vector<os::fd> clones;
+    std::shared_ptr<std::set<plan::membership>> joined =
+        std::make_shared<std::set<plan::membership>>();
     std::optional<bound_socket::terms> owed;
 
     [[nodiscard]] bool is_open() const noexcept { return socket.raw() >= 0; }
@@ -139,6 +141,16 @@ void opening::set_options(trial& now) const {
         note(os::set_receive_packet_info(now.socket, family), "IP_PKTINFO",
              "replies may leave from another address than the one that was asked");
     }
+    // Without it, it would hear and answer what it must not.
+    if (!what.interface.empty()) {
+        if (const auto done = os::set_bind_to_device(now.socket, what.interface); !done) {
+            return now.fail(done.error(), operation::set_option);
+        }
+    }
+    if (!what.groups.empty()) {
+        note(os::set_multicast_all(now.socket.raw(), family, false), "IP_MULTICAST_ALL",
+             "groups that others of this host have joined are heard, too");
+    }
 }
 
 void opening::bind(trial& now, std::uint16_t port) {
@@ -211,7 +223,8 @@ void opening::keep(trial now) {
         const auto& what = planned(now);
         done_.sockets.push_back({std::move(now.socket), now.told.at, what.over, what.wish,
                                  now.planned, now.file, what.v6only, now.inherited, now.foreign,
-                                 std::move(now.clones), now.owed});
+                                 std::move(now.clones), what.interface, what.groups,
+                                 std::move(now.joined), now.owed});
     }
     done_.attempts.push_back(std::move(now.told));
 }
@@ -255,6 +268,7 @@ trial opening::go_on_with(std::size_t planned) {
     now.inherited = from.inherited;
     now.foreign = from.foreign;
     now.file = from.file;
+    now.joined = std::move(from.joined);
     if (const auto ready = os::make_ours(now.socket); !ready) {
         now.fail(ready.error(), operation::set_option);
         return now;
@@ -431,7 +445,8 @@ opened_plan open_plan(const plan::plan& made, const std::vector<plan::wish>& wis
     std::vector<plan::held_socket> seen;
     for (const auto& each : held) {
         const auto& socket = each.socket;
-        seen.push_back({socket.at, socket.over, socket.v6only, socket.inherited, each.wish});
+        seen.push_back(
+            {socket.at, socket.over, socket.v6only, socket.inherited, each.wish, socket.interface});
     }
     auto kept = plan::compare(made, wishes, seen).kept;
     return opening{made, std::move(held), std::move(kept), bind}.run();

@@ -35,7 +35,8 @@ program_process::program_process(program_host& host, std::uint64_t number, ended
 struct program_process::birth {
     std::shared_ptr<const program_options> how;
     os::fd connection; // ours to close
-    int socket = -1;
+    int in = -1;
+    int out = -1;
     bool as_inherited = false;
     std::vector<std::string> environment;
 
@@ -47,10 +48,10 @@ struct program_process::birth {
 
 // On whatever thread.
 void program_process::birth::make() {
-    static_cast<void>(os::set_blocking(socket, true)); // a socket has no reason to fail
-    std::array<int, 4> descriptors{socket, socket, STDERR_FILENO, socket};
+    static_cast<void>(os::set_blocking(in, true)); // a socket has no reason to fail
+    std::array<int, 4> descriptors{in, out, STDERR_FILENO, in};
     if (how->errors == error_output::connection) {
-        descriptors[2] = socket;
+        descriptors[2] = out;
     } else if (how->errors == error_output::log) {
         auto pipe = os::pipe2();
         if (!pipe) {
@@ -65,7 +66,7 @@ void program_process::birth::make() {
                         std::span{descriptors}.first(as_inherited ? 4 : 3), how->settings);
     errors.write.reset();
     if (!program && connection) {
-        static_cast<void>(os::set_linger_reset(socket)); // else it is a plain close
+        static_cast<void>(os::set_linger_reset(in)); // else it is a plain close
     }
     // It is the program's alone from here on: its end is the connection's end.
     connection.reset();
@@ -81,7 +82,7 @@ program_process::prepare(std::span<const serve::variable> variables) const {
 
 void program_process::start(os::fd connection, std::span<const serve::variable> variables) {
     auto to_make = prepare(variables);
-    to_make->socket = connection.raw();
+    to_make->in = to_make->out = connection.raw();
     to_make->connection = std::move(connection);
     if (!host_.options.starters) {
         to_make->make();
@@ -101,8 +102,16 @@ void program_process::start(os::fd connection, std::span<const serve::variable> 
 
 void program_process::start_waiting(int socket, std::span<const serve::variable> variables) {
     const auto to_make = prepare(variables);
-    to_make->socket = socket;
+    to_make->in = to_make->out = socket;
     to_make->as_inherited = true;
+    to_make->make();
+    handle_born(*to_make);
+}
+
+void program_process::start_between(int in, int out, std::span<const serve::variable> variables) {
+    const auto to_make = prepare(variables);
+    to_make->in = in;
+    to_make->out = out;
     to_make->make();
     handle_born(*to_make);
 }

@@ -48,6 +48,8 @@ public:
     // Now, and with the socket as its descriptor 3 as well: an inherited one. It stays the
     // caller's.
     void start_waiting(int socket, std::span<const serve::variable> variables);
+    // Now, with `in` as its descriptor 0 and `out` as 1. They stay the caller's.
+    void start_between(int in, int out, std::span<const serve::variable> variables);
     // SIGTERM, and SIGKILL after the grace. The end is told as ECANCELED.
     void stop();
     // SIGTERM alone, which it may take as it likes.

@@ -17,7 +17,8 @@ struct held_socket {
     ip::transport over = ip::transport::tcp;
     bool v6only = false;
     std::optional<int> inherited{}; // the descriptor that was handed to the process
-    ip::listen_address wish; // ":0" keeps its port only for ":0"
+    ip::listen_address wish;        // ":0" keeps its port only for ":0"
+    std::string interface {};       // that it is bound to (SO_BINDTODEVICE), or empty
 };
 
 struct difference {
@@ -27,8 +28,8 @@ struct difference {
 };
 
 // A held socket serves one planned socket at most: one at the same address and port over the same
-// transport, or, of a wish for any port, one of the same wish. A path is a file: two names of it
-// are two sockets. Time: linear in both.
+// transport, bound to the same interface, or, of a wish for any port, one of the same wish. A path
+// is a file: two names of it are two sockets. Time: linear in both.
 [[nodiscard]] difference compare(const plan& next, const std::vector<wish>& wishes,
                                  std::span<const held_socket> held);
 

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "portico/base/error.hpp"
+#include "portico/ip/group.hpp"
 #include "portico/ip/listen_address.hpp"
 #include "portico/ip/service.hpp"
 
@@ -45,6 +46,10 @@ struct wish {
     int backlog = 0;         // 0: the kernel's maximum (net.core.somaxconn)
     std::optional<unsigned>
         unix_mode{}; // permission bits of a UNIX socket file; unset: left to the umask
+    // UDP: what is sent to broadcast addresses is heard as well, and answered.
+    bool broadcast = false;
+    // UDP: the same for these groups, which are joined.
+    std::vector<ip::group> groups{};
 };
 
 // An address that an interface has.
@@ -55,6 +60,8 @@ struct interface_address {
     bool tentative = false; // duplicate address detection is not done (RFC 4862)
     bool dad_failed = false;
     bool deprecated = false;
+    std::optional<ip::address> broadcast{};
+    bool can_multicast = true; // its interface (IFF_MULTICAST)
 };
 
 // A socket handed to the process at its start (sd_listen_fds(3)).
@@ -107,10 +114,18 @@ struct planned_socket {
     bool reuse_port = false;
     bool freebind = false;
     bool packet_info = false; // UDP: replies leave from the address that was asked
-    int backlog = 0;          // 0: not to call listen(2): datagrams, or it listens already
+    std::string interface {}; // SO_BINDTODEVICE: only what comes in there; empty: all
+    // UDP: the groups that it joins, on every interface or on that of each or its own; see
+    // memberships().
+    std::vector<ip::group> groups{};
+    // It hears for a socket of the same wish what that one cannot hear, being bound to one address;
+    // alone it is no start.
+    bool besides = false;
+    int backlog = 0; // 0: not to call listen(2): datagrams, or it listens already
     std::optional<unsigned> unix_mode{};
     std::string reason; // why this socket exists, in one sentence
-    // The options in the order in which they are set before bind.
+    // The options in the order in which they are set before bind, and at last the memberships,
+    // which come and go while it is open.
     [[nodiscard]] std::vector<option_setting> options() const;
 };
 

@@ -27,14 +27,23 @@ enum class drop : std::uint8_t {
     amplification, // the answer is longer than the query, and enough such were sent for now
     not_sent,      // the kernel did not take the answer
     denied,        // by an access rule
+    limited,       // too many, or too fast, of one prefix
+    full,          // as many are being answered as may be
+    too_long,      // the answer does not fit into a datagram
 };
-inline constexpr std::size_t drop_reasons = 9;
+inline constexpr std::size_t drop_reasons = 12;
 
 // "to_group", "no_source", ...
 [[nodiscard]] std::string_view to_text(drop why) noexcept;
 
-// Whether a query from `from`, that came to port `local_port`, must not be answered. IPv4-mapped
-// sources are looked at as the IPv4 address they are.
+// Whether a query from `from` must not be answered, whatever the service: it was not sent to us
+// alone, and such are not heard; or its source is none that can be answered. IPv4-mapped sources
+// are looked at as the IPv4 address they are.
+[[nodiscard]] std::optional<drop> refuse_source(const ip::any_endpoint& from,
+                                                bool to_group) noexcept;
+
+// The same for the small services, to which nobody asks from their own port. Whether a query from
+// `from`, that came to port `local_port`, must not be answered.
 [[nodiscard]] std::optional<drop> refuse(const ip::any_endpoint& from, bool to_group,
                                          std::uint16_t local_port) noexcept;
 

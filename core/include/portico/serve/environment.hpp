@@ -47,6 +47,21 @@ struct variable {
 // as known. An abstract name begins with '@', and its zero bytes are written as '@', too.
 [[nodiscard]] std::vector<variable> variables_of(const connection_facts& connection);
 
+// One datagram, as the program that answers it is told of it.
+struct query_facts {
+    ip::any_endpoint asked; // where it was sent to: it may be a broadcast address, or a group
+    ip::any_endpoint peer;
+    std::optional<ip::address> answer_from{}; // the address of ours that the answer leaves from
+    std::string interface {};                 // that it came in by; empty: unknown
+    std::uint32_t interface_index = 0;
+};
+
+// The variables of a query. UDP: PROTO=UDP UDPLOCALIP UDPLOCALPORT UDPREMOTEIP UDPREMOTEPORT
+// UDPREMOTEHOST and the CGI names, as above; UDPLOCALIP is the address that it was sent to, and
+// SERVER_ADDR the one that the answer leaves from. PORTICO_INTERFACE and PORTICO_INTERFACE_INDEX
+// name the interface that it came in by, as far as known. UNIX: as above.
+[[nodiscard]] std::vector<variable> variables_of_query(const query_facts& query);
+
 // The variables of a program that takes its clients itself, from a socket at `local`: PROTO,
 // TCPLOCALIP or UDPLOCALIP with the port, or UNIXLOCALPATH, and SERVER_ADDR and SERVER_PORT, as
 // above. The socket may be at all addresses, :: or 0.0.0.0.

@@ -42,4 +42,8 @@ inherited_sockets(const listen_environment& given, pid_t self);
 // not open, ENOTSOCK when it is not a socket.
 [[nodiscard]] result<plan::inherited_socket> inspect_socket(int number);
 
+// The interface that a socket bound to `at` takes packets from alone (SO_BINDTODEVICE); empty: all.
+// At a link-local address the kernel binds it to the zone by itself: that is empty, too.
+[[nodiscard]] std::string bound_device(int number, const ip::any_endpoint& at);
+
 } // namespace portico::os

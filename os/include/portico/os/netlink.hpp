@@ -35,7 +35,8 @@ struct link {
     bool loopback = false;
     std::vector<std::uint8_t> mac; // link-layer address; empty when there is none
     std::uint32_t mtu = 0;
-    std::string kind; // IFLA_INFO_KIND: "veth", "bridge", "tun"; empty for hardware and lo
+    std::string kind;       // IFLA_INFO_KIND: "veth", "bridge", "tun"; empty for hardware and lo
+    bool multicast = false; // IFF_MULTICAST: it takes multicast packets
 
     friend bool operator==(const link&, const link&) = default;
 };

@@ -73,7 +73,15 @@ struct accepted_socket {
 [[nodiscard]] sys_status set_bind_address_no_port(const fd& s) noexcept; // IP_BIND_ADDRESS_NO_PORT
 [[nodiscard]] sys_status
 set_receive_packet_info(const fd& s, ip::family which) noexcept; // IP_PKTINFO, IPV6_RECVPKTINFO
-[[nodiscard]] sys_status set_no_delay(int s, bool on) noexcept;  // TCP_NODELAY
+// IP_MULTICAST_ALL, IPV6_MULTICAST_ALL: whether a socket hears groups that others have joined.
+[[nodiscard]] sys_status set_multicast_all(int s, ip::family which, bool on) noexcept;
+// IP_ADD_MEMBERSHIP, IPV6_JOIN_GROUP, by the number of an interface. A second time is EADDRINUSE.
+[[nodiscard]] sys_status join_group(int s, const ip::address& group,
+                                    std::uint32_t interface) noexcept;
+// IP_DROP_MEMBERSHIP, IPV6_LEAVE_GROUP; also where the interface has gone.
+[[nodiscard]] sys_status leave_group(int s, const ip::address& group,
+                                     std::uint32_t interface) noexcept;
+[[nodiscard]] sys_status set_no_delay(int s, bool on) noexcept; // TCP_NODELAY
 [[nodiscard]] sys_status
 set_linger_reset(int s) noexcept; // SO_LINGER {1, 0}: close(2) sends a reset
 // Gives a peer up that has not answered for `limit`: SO_KEEPALIVE with TCP_KEEPIDLE, TCP_KEEPINTVL
@@ -110,13 +118,15 @@ struct datagram {
     std::uint32_t interface = 0;   // number of the interface it came in by; 0 when unknown
     bool to_group =
         false; // `to` is a multicast or broadcast address, which no answer can come from
+    // With to_group: where the answer leaves from, by `interface`. Unset: the kernel picks both.
+    std::optional<ip::address> answer_from{};
 };
 // recvmsg(2). Needs set_receive_packet_info().
 [[nodiscard]] sys_result<datagram> recv_datagram(int s, std::span<std::byte> into) noexcept;
 // sendmsg(2) to where `query` came from, from the address it came to (RFC 1122 section 4.1.3.5, RFC
 // 3542 section 6). The outgoing interface is left to the routing table, except for link-local
 // addresses, which mean nothing without one. When the query came to a multicast or broadcast
-// address the kernel picks the source.
+// address it leaves from `answer_from`, by the interface that the query came in by.
 [[nodiscard]] sys_result<std::size_t> send_reply(int s, const datagram& query,
                                                  std::span<const std::byte> bytes) noexcept;
 
@@ -125,6 +135,9 @@ struct datagram {
 // The source address that the kernel would use towards `to`, found by connecting a UDP socket (no
 // packet is sent); ENETUNREACH and the like when there is no route.
 [[nodiscard]] sys_result<ip::address> source_address(const ip::endpoint& to) noexcept;
+// The same for what leaves by an interface, if that is there.
+[[nodiscard]] sys_result<ip::address> source_address(const ip::endpoint& to,
+                                                     std::uint32_t interface) noexcept;
 // Interface number for a name, 0 when there is none; and the reverse, empty when there is none.
 [[nodiscard]] std::uint32_t interface_index(std::string_view name) noexcept;
 [[nodiscard]] std::string interface_name(std::uint32_t index);

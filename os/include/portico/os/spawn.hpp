@@ -168,6 +168,10 @@ struct pipe_ends {
 };
 [[nodiscard]] sys_result<pipe_ends> pipe2() noexcept;
 
+// memfd_create(2): a file that nobody else can open, close-on-exec; it has these bytes and is read
+// from the first one.
+[[nodiscard]] sys_result<fd> memory_file(std::span<const std::byte> bytes) noexcept;
+
 // SO_PEERCRED of a connected UNIX socket.
 struct credentials {
     uid_t user = 0;

@@ -47,12 +47,17 @@ struct datagram_options {
     // serve::amplification_bound: bytes a second, and at once.
     std::uint64_t amplification_rate = 64 << 10;
     std::uint64_t amplification_burst = 64 << 10;
+    // What was sent to broadcast addresses, or to groups that the socket has joined, is answered,
+    // too; of that each byte counts as added.
+    bool broadcasts = false;
+    bool multicasts = false;
 };
 
 // One query, after it was answered or dropped.
 struct datagram_end {
-    ip::any_endpoint local; // where it came to
+    ip::any_endpoint local; // where it came to or, when that is no single host, who answers
     ip::any_endpoint peer;
+    std::uint32_t interface = 0;      // that it came in by; 0 when unknown
     std::size_t received = 0;         // bytes; what is beyond 65,535 is cut off
     std::size_t sent = 0;             // bytes of the answer
     std::optional<serve::drop> why{}; // unset: answered, or discarded as it should be

@@ -5,6 +5,7 @@
 #include "portico/base/error.hpp"
 #include "portico/os/fd.hpp"
 #include "portico/os/listening.hpp"
+#include "portico/plan/memberships.hpp"
 #include "portico/plan/plan.hpp"
 #include "portico/run/completion.hpp"
 #include "portico/run/stream.hpp"
@@ -16,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,6 +41,12 @@ struct bound_socket {
     bool foreign = false; // another program, which knows nothing of it, has it as well
     // Further listening sockets at the same address, for other threads (SO_REUSEPORT).
     std::vector<os::fd> clones{};
+    std::string interface {};        // that it is bound to; empty: none
+    std::vector<ip::group> groups{}; // that it was planned to join; see run::group_watch
+    // Those that it has joined. The memberships are the socket's: all descriptors of it have this
+    // one set.
+    std::shared_ptr<std::set<plan::membership>> joined =
+        std::make_shared<std::set<plan::membership>>();
     // Of one that was open already: what the plan has for it, and listener::settle() gives it.
     struct terms {
         int backlog = 0;

@@ -78,6 +78,23 @@ struct program_counters {
     [[nodiscard]] std::uint64_t running() const noexcept {
         return started - succeeded - failed - crashed - overtime - stopped - lost;
     }
+    // Those of two services together.
+    program_counters& operator+=(const program_counters& other) noexcept {
+        started += other.started;
+        not_started += other.not_started;
+        succeeded += other.succeeded;
+        failed += other.failed;
+        crashed += other.crashed;
+        overtime += other.overtime;
+        stopped += other.stopped;
+        lost += other.lost;
+        killed += other.killed;
+        run_time += other.run_time;
+        lines += other.lines;
+        lines_cut += other.lines_cut;
+        lines_dropped += other.lines_dropped;
+        return *this;
+    }
     friend bool operator==(const program_counters&, const program_counters&) = default;
 };
 
