@@ -28,7 +28,7 @@ TEST(name_cache, a_name_is_believed_for_its_time) {
 
 TEST(name_cache, who_was_used_longest_ago_makes_room) {
     name_cache names{{.capacity = 3}};
-    for (const std::uint8_t each : {1, 2, 3}) {
+    for (const auto each : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}}) {
         names.keep(start, address(each), std::to_string(each));
     }
     EXPECT_EQ(names.find(start, address(1)), "1");
