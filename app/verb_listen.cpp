@@ -1,5 +1,6 @@
 // portico listen ADDR... (--echo | ... | --to TARGET | -- PROGRAM): one service on every address.
 
+#include "config/keys.hpp"
 #include "duration.hpp"
 #include "journal_errors.hpp"
 #include "listen_run.hpp"
@@ -116,7 +117,40 @@ bool one_service(const listen_options& asked) {
     return false;
 }
 
-int run_listen(listen_options& asked) {
+kind_set kind_of(const listen_options& asked) {
+    return !asked.service.program.empty()   ? kind::program
+           : asked.service.relay.is_asked() ? kind::relay
+           : asked.service.socks.is_asked   ? kind::socks
+           : asked.service.builtin == serve::builtin::chargen
+               ? kind_set{kind::builtin | kind::chargen}
+               : kind::builtin;
+}
+
+// Whether the service heeds all flags that were given, by the table that the keys of a file are
+// held against; explains it when not.
+bool heeds_all(const CLI::App& verb, const listen_options& asked) {
+    const auto chosen = kind_of(asked);
+    for (const auto& each : all_keys()) {
+        const auto* option = verb.get_option_no_throw("--" + std::string{each.name});
+        if (each.in != table::service || (each.kinds & chosen) != 0 || option == nullptr ||
+            option->count() == 0) {
+            continue;
+        }
+        std::string meant;
+        for (const auto& kind : all_kinds()) {
+            if ((each.kinds & kind.bit) != 0) {
+                meant += (meant.empty() ? "" : " or ") + std::string{kind.what};
+            }
+        }
+        std::cerr << "portico: listen: --" << each.name << ": it is for "
+                  << (meant.empty() ? "--chargen" : meant)
+                  << ", and would do nothing here; leave it out\n";
+        return false;
+    }
+    return true;
+}
+
+int run_listen(const CLI::App& verb, listen_options& asked) {
     const journal_errors errors;
     if (!one_service(asked)) {
         return exit_code(side::caller);
@@ -133,6 +167,9 @@ int run_listen(listen_options& asked) {
     auto choice = read_service(asked.service, *wishes);
     if (!choice) {
         std::cerr << "portico: listen: " << choice.error().as_option() << '\n';
+        return exit_code(side::caller);
+    }
+    if (!heeds_all(verb, asked)) {
         return exit_code(side::caller);
     }
     const auto logging = asked.logging();
@@ -183,9 +220,9 @@ void add_listen(CLI::App& command, invocation& call) {
                  "  portico listen :8080 --to example.org:80\n"
                  "  portico listen unix:/tmp/s -- cat\n"
                  "  portico listen :79 --user nobody --time-limit 30s -- fingerd");
-    verb->callback([asked, &call] {
+    verb->callback([verb, asked, &call] {
         asked->service.program = call.program;
-        call.exit_code = run_listen(*asked);
+        call.exit_code = run_listen(*verb, *asked);
     });
 }
 
