@@ -25,6 +25,8 @@ namespace json = boost::json;
 
 constexpr duration between_looks = std::chrono::milliseconds{10};
 
+const std::string ended_early = "the new process has ended before it served";
+
 std::string to_message(const run::held_socket& which) {
     const auto& socket = which.socket;
     json::object made{{"wish", ip::to_text(which.wish)},
@@ -194,7 +196,10 @@ tl::expected<void, std::string> handover_out::send_one(const std::string& text,
         const bool is_full = sent.error().value() == EAGAIN;
         pollfd room{channel_->raw(), POLLOUT, 0};
         if (!is_full || ::poll(&room, 1, patience_ms) != 1) {
-            return tl::unexpected{"the sockets cannot be sent: " + sent.error().message()};
+            const bool is_gone = sent.error() == std::errc::broken_pipe ||
+                                 sent.error() == std::errc::connection_reset;
+            return tl::unexpected{
+                is_gone ? ended_early : "the sockets cannot be sent: " + sent.error().message()};
         }
     }
 }
@@ -239,7 +244,7 @@ void handover_out::handle(const std::string& what) {
         until_ = deadline::after(os::now(), handover_patience);
         return look_at_queues();
     }
-    fail(what.empty()                  ? "the new process has ended before it served"
+    fail(what.empty()                  ? ended_early
          : what.starts_with("failed ") ? "the new process: " + what.substr(7)
                                        : "the new process says '" + what + "' out of turn");
 }
