@@ -237,13 +237,15 @@ private:
 
     void leftover(const std::vector<const socket*>& all) {
         const auto& first = *all.front();
-        finding made{cause::connections_left,
-                     sureness::likely,
-                     counted(all.size(), "connection") + " of a server at " + text_ +
-                         " that does not listen any more " + (all.size() == 1 ? "keeps" : "keep") +
-                         " the port from programs that do not set SO_REUSEADDR",
-                     {},
-                     {"let the program set SO_REUSEADDR before it binds, as servers do"}};
+        finding made{
+            cause::connections_left,
+            sureness::likely,
+            counted(all.size(), "connection") + " of a server at " + text_ +
+                " that does not listen any more " + (all.size() == 1 ? "keeps" : "keep") +
+                " the port from programs that do not set SO_REUSEADDR",
+            {},
+            {"let both programs, the one before and the next, set SO_REUSEADDR before they "
+             "bind, as servers do"}};
         constexpr std::size_t shown = 3;
         for (std::size_t i = 0; i < std::min(all.size(), shown); ++i) {
             add_evidence(made.evidence, *all[i], known_);
@@ -277,7 +279,8 @@ private:
                         " from programs that do not set SO_REUSEADDR",
                     {"the last of them is gone in " + time_text(longest),
                      "they stay on the side that closed first"},
-                    {"let the program set SO_REUSEADDR before it binds, as servers do",
+                    {"let both programs, the one before and the next, set SO_REUSEADDR before they "
+                     "bind, as servers do",
                      "or wait " + time_text(longest)}});
     }
 
