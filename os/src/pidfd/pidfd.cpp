@@ -27,16 +27,13 @@ sys_result<pid_t> pid_of(const fd& process) {
     constexpr std::string_view name = "\nPid:\t";
     const auto at = text->find(name);
     const auto from = at == std::string::npos ? text->size() : at + name.size();
-    const auto pid =
-        number_of<pid_t>(std::string_view{*text}.substr(from, text->find('\n', from) - from));
-    if (!pid) {
-        return failure(EINVAL);
-    }
+    const auto told = std::string_view{*text}.substr(from, text->find('\n', from) - from);
     // -1: it has ended; 0: it is in a process namespace that this one does not see.
-    if (*pid <= 0) {
+    if (told == "-1" || told == "0") {
         return failure(ESRCH);
     }
-    return *pid;
+    const auto pid = number_of<pid_t>(told);
+    return pid ? sys_result<pid_t>{*pid} : failure(EINVAL);
 }
 
 sys_status pidfd_send_signal(const fd& process, int signal) noexcept {
