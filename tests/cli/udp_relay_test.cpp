@@ -388,9 +388,6 @@ TEST_F(udp_relay_command, what_only_connections_have_is_refused) {
     EXPECT_EQ(records.status, 100);
     EXPECT_THAT(records.output, AllOf(HasSubstr("this relay carries udp"), //
                                       Not(HasSubstr("listening"))));
-    const auto program = run_command(command + " listen 127.0.0.1:0 --udp -- cat");
-    EXPECT_EQ(program.status, 100);
-    EXPECT_THAT(program.output, HasSubstr("with --wait it gets the socket"));
 }
 
 TEST_F(udp_relay_command, an_inherited_socket_is_relayed) {

@@ -406,6 +406,8 @@ class Accept(Situation):
     def test_a_stopped_program_does_not_accept(self):
         server = self.python(f"s = socket.socket(); s.bind(('127.0.0.1', {PORT})); s.listen(100)")
         os.kill(server.pid, signal.SIGSTOP)
+        while "\nState:\tT" not in pathlib.Path(f"/proc/{server.pid}/status").read_text():
+            pass
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             clients = [self.held.enter_context(socket.socket()) for _ in range(120)]
