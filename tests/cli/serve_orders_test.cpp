@@ -84,7 +84,8 @@ TEST_F(serve_orders, a_handover_waits_and_prints_its_report) {
     EXPECT_TRUE(os::shutdown_send(held.raw()));
     const auto last =
         server.wait_for_out(R"(handed over to \d+\n(?:.*\n)*.*handed over to (\d+)\n)");
-    EXPECT_EQ(::kill(std::stoi(last.value_or("0")), SIGTERM), 0);
+    ASSERT_TRUE(last);
+    EXPECT_EQ(::kill(std::stoi(*last), SIGTERM), 0);
     EXPECT_EQ(server.wait(), 0);
 }
 

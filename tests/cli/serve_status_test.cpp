@@ -240,7 +240,9 @@ TEST_F(serve_status, it_goes_on_through_reloads_and_handovers_and_is_there_to_th
     EXPECT_EQ(metrics().value("portico_serve_handovers_total"), 1);
     // Somewhere else from now on.
     write("[metrics]\nlisten = '127.0.0.1:9109'\n" + service);
-    const auto next = std::stoi(server.wait_for_out("handed over to (\\d+)\n").value_or("0"));
+    const auto told = server.wait_for_out("handed over to (\\d+)\n");
+    ASSERT_TRUE(told);
+    const auto next = std::stoi(*told);
     ASSERT_EQ(::kill(next, SIGHUP), 0);
     ASSERT_TRUE(server.wait_for_out("reloaded 1\n(.*\n)*reloaded 1\n")) << server.err();
     EXPECT_THAT(page("127.0.0.1:9109"), HasSubstr("portico_serve_reloads_total 1\n"));

@@ -65,8 +65,10 @@ protected:
         ::kill(old, SIGUSR2);
         const auto next =
             first.wait_for_out('\n' + std::to_string(old) + " handed over to (\\d+)\n");
-        EXPECT_TRUE(next) << first.out() << first.err();
-        return next ? std::stoi(*next) : 0;
+        if (!next) { // a number made up would be a signal to all of us
+            throw std::runtime_error{"not handed over: " + first.out() + first.err()};
+        }
+        return std::stoi(*next);
     }
     // Its end; it is no child of ours.
     static void wait_for_end_of(pid_t which) {
