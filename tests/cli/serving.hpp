@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <poll.h>
+#include <stdexcept>
 #include <sys/syscall.h>
 
 namespace portico {
