@@ -2,6 +2,8 @@
 // ends of one cable. Lets a test change addresses and sysctls without leaving anything behind.
 #pragma once
 
+#include "portico/os/fd.hpp"
+
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -10,8 +12,11 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <iostream>
+#include <net/if.h>
 #include <sched.h>
 #include <string>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +64,17 @@ inline void quiet(const std::string& interface) {
     std::ofstream{"/proc/sys/net/ipv6/conf/" + interface + "/accept_ra"} << "0\n";
 }
 
+// That a cable carries is told late, by a worker of the kernel, and would come between other
+// events.
+inline void wait_until_running(const char* interface) {
+    const os::fd any{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    ifreq asked{};
+    std::strncpy(asked.ifr_name, interface, IFNAMSIZ - 1);
+    while (::ioctl(any.raw(), SIOCGIFFLAGS, &asked) == 0 && (asked.ifr_flags & IFF_RUNNING) == 0) {
+        ::usleep(1000);
+    }
+}
+
 // Runs `body` in such a child; its failures fail this test, and without namespaces it is skipped.
 inline void in_veth_child(const std::function<void()>& body) {
     constexpr int skipped = 77;
@@ -75,6 +91,8 @@ inline void in_veth_child(const std::function<void()>& body) {
         quiet("vb");
         ip_tool("link set va up");
         ip_tool("link set vb up");
+        wait_until_running("va");
+        wait_until_running("vb");
         body();
         std::cout.flush();
         std::fflush(nullptr);
