@@ -245,7 +245,6 @@ TEST_F(program, mistakes_are_explained) {
         {{"--chroot", "/", "--cwd", "x"}, "--cwd: 'x' does not begin with '/'"},
         {{"--time-limit", "0"}, "--time-limit: it has to be longer than nothing"},
         {{"--stderr", "file"}, "--stderr"},
-        {{"--udp"}, "with --wait it gets the socket"},
         {{"--wait", "--stderr", "connection"}, "--stderr: with --wait there is no connection"},
         {{"--wait", "--deny", "::/0"}, "--deny: with --wait the program takes its clients"},
         {{"--wait", "--max-connections", "5"}, "--max-connections: with --wait"},
