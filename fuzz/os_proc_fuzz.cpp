@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string>
+#include <string_view>
 
 using namespace portico;
 
@@ -18,24 +20,32 @@ void demand(bool holds) {
     }
 }
 
-std::string lines(std::string_view group, const std::string& names, const std::string& numbers) {
-    const std::string first{group};
-    return first + ": " + names + '\n' + first + ": " + numbers + '\n';
-}
-
 void read_counters(std::string_view netstat, std::string_view snmp) {
     const auto read = os::parse_tcp_counters(netstat, snmp);
     const auto nothing = os::difference(read, read);
     demand(nothing.listen_drops.value_or(0) == 0 && nothing.resets_sent.value_or(0) == 0);
     demand(nothing.listen_drops.has_value() == read.listen_drops.has_value());
-    if (!read.listen_overflows || !read.listen_drops || !read.request_drops || !read.resets_sent) {
-        return;
-    }
+    // Names each counter, so that a new one does not compile until it is written here, too.
+    const auto& [overflows, drops, request_drops, resets, cookies, request_cookies, reverse_path] =
+        read;
+    std::string names;
+    std::string numbers;
+    const auto write = [&](const char* name, const std::optional<std::uint64_t>& value) {
+        if (value) {
+            names += ' ';
+            names += name;
+            numbers += ' ' + std::to_string(*value);
+        }
+    };
+    write("TCPReqQFullDrop", request_drops);
+    write("ListenDrops", drops);
+    write("ListenOverflows", overflows);
+    write("SyncookiesSent", cookies);
+    write("TCPReqQFullDoCookies", request_cookies);
+    write("IPReversePathFilter", reverse_path);
     const auto again = os::parse_tcp_counters(
-        lines("TcpExt", "TCPReqQFullDrop ListenDrops ListenOverflows",
-              std::to_string(*read.request_drops) + ' ' + std::to_string(*read.listen_drops) + ' ' +
-                  std::to_string(*read.listen_overflows)),
-        lines("Tcp", "OutRsts", std::to_string(*read.resets_sent)));
+        "TcpExt:" + names + "\nTcpExt:" + numbers + '\n',
+        resets ? "Tcp: OutRsts\nTcp: " + std::to_string(*resets) + '\n' : std::string{});
     demand(again == read);
 }
 
