@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <poll.h>
 #include <stdexcept>
 #include <sys/eventfd.h>
@@ -146,9 +147,6 @@ chaos_relay::chaos_relay(chaos_options how)
 chaos_relay::~chaos_relay() {
     ::eventfd_write(stop_.raw(), 1);
     acceptor_.join();
-    for (auto left = running_.load(); left != 0; left = running_.load()) {
-        running_.wait(left);
-    }
 }
 
 void chaos_relay::accept_all() {
@@ -160,13 +158,9 @@ void chaos_relay::accept_all() {
         }
         auto got = os::accept4(listener_.raw());
         if (got) {
-            ++number;
-            ++running_;
-            std::thread{[this, client = std::move(got->socket), number]() mutable {
-                relay(std::move(client), number);
-                --running_;
-                running_.notify_all();
-            }}.detach();
+            const auto client = std::make_shared<os::fd>(std::move(got->socket));
+            connections_.start(
+                [this, client, number = ++number] { relay(std::move(*client), number); });
         }
     }
 }

@@ -5,8 +5,10 @@
 
 #include "portico/testkit/chaos_relay.hpp"
 #include "portico/testkit/random.hpp"
+#include "portico/testkit/threads.hpp"
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <poll.h>
@@ -125,9 +127,7 @@ public:
     void finish() {
         acceptor_.request_stop();
         acceptor_.join();
-        for (auto left = running_.load(); left != 0; left = running_.load()) {
-            running_.wait(left);
-        }
+        connections_.join();
     }
 
 private:
@@ -136,12 +136,8 @@ private:
             pollfd one{listener_.raw(), POLLIN, 0};
             ::poll(&one, 1, 20);
             if (auto got = os::accept4(listener_.raw())) {
-                ++running_;
-                std::thread{[this, socket = std::move(got->socket)] {
-                    answer(socket);
-                    --running_;
-                    running_.notify_all();
-                }}.detach();
+                const auto socket = std::make_shared<os::fd>(std::move(got->socket));
+                connections_.start([this, socket] { answer(*socket); });
             }
         }
     }
@@ -162,7 +158,7 @@ private:
     ip::endpoint at_;
     std::mutex mutex_;
     std::unordered_map<std::uint64_t, how_it_ended> outcomes_; // guarded
-    std::atomic<int> running_{0};                              // connections
+    testkit::threads connections_;
     std::jthread acceptor_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "portico/ip/endpoint.hpp"
 #include "portico/os/fd.hpp"
+#include "portico/testkit/threads.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -48,7 +49,7 @@ private:
     os::fd stop_;
     ip::endpoint at_;
     std::atomic<std::uint64_t> cut_{0};
-    std::atomic<int> running_{0}; // connections
+    threads connections_;
     std::jthread acceptor_;
 };
 
