@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <string_view>
 #include <unistd.h>
 #include <utility>
 
@@ -221,24 +222,6 @@ or_setting_error<void> read_small(const program_flags& flags, run::program_optio
 }
 
 } // namespace
-
-std::string_view program_flags::given() const noexcept {
-    const program_flags none;
-    return user != none.user               ? "user"
-           : group != none.group           ? "group"
-           : groups != none.groups         ? "groups"
-           : chroot != none.chroot         ? "chroot"
-           : cwd != none.cwd               ? "cwd"
-           : umask != none.umask           ? "umask"
-           : rlimit != none.rlimit         ? "rlimit"
-           : nice != none.nice             ? "nice"
-           : env != none.env               ? "env"
-           : env_file != none.env_file     ? "env-file"
-           : time_limit != none.time_limit ? "time-limit"
-           : errors != none.errors         ? "stderr"
-           : wait != none.wait             ? "wait"
-                                           : "";
-}
 
 void add_program_flags(CLI::App& verb, program_flags& flags) {
     verb.add_flag("--wait", flags.wait,

@@ -10,7 +10,6 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace portico::app {
@@ -30,9 +29,6 @@ struct program_flags {
     std::optional<duration> time_limit{};
     std::string errors = "inherit"; // --stderr
     bool wait = false;
-
-    // The name of one that was given; empty: none.
-    [[nodiscard]] std::string_view given() const noexcept;
 };
 
 void add_program_flags(CLI::App& verb, program_flags& flags);

@@ -59,7 +59,6 @@ protected:
 };
 
 TEST_F(program_flags_test, alone_leave_all_as_it_is) {
-    EXPECT_EQ(flags.given(), "");
     const auto made = read();
     ASSERT_TRUE(made);
     EXPECT_THAT(made->path, HasSubstr("bin/cat"));
@@ -84,7 +83,6 @@ TEST_F(program_flags_test, a_user_brings_its_groups_and_its_home) {
     EXPECT_THAT(made->environment, Contains("LOGNAME=nobody"));
     EXPECT_THAT(made->environment, Contains("HOME=/nonexistent"));
     EXPECT_EQ(run::find_trouble(*made), std::nullopt);
-    EXPECT_EQ(flags.given(), "user");
 }
 
 TEST_F(program_flags_test, a_group_and_groups_take_the_place_of_the_users) {
@@ -141,15 +139,6 @@ TEST_F(program_flags_test, a_relative_program_is_the_same_one_in_another_directo
     ASSERT_TRUE(made);
     EXPECT_EQ(run::find_trouble(*made), std::nullopt) << made->path;
     EXPECT_TRUE(made->path.starts_with('/'));
-}
-
-TEST_F(program_flags_test, each_one_that_was_given_is_found) {
-    flags.wait = true;
-    EXPECT_EQ(flags.given(), "wait");
-    flags.env_file = {"x"};
-    EXPECT_EQ(flags.given(), "env-file");
-    flags.nice = 0;
-    EXPECT_EQ(flags.given(), "nice");
 }
 
 } // namespace

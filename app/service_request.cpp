@@ -146,25 +146,11 @@ or_setting_error<service_choice> read_program(const service_request& asked, serv
 
 or_setting_error<service_choice>
 read_kind(const service_request& asked, std::span<const plan::wish> wishes, service_choice made) {
-    if (const auto given = asked.programs.given(); asked.program.empty() && !given.empty()) {
-        return wrong_setting(
-            std::string{given},
-            "it tells about a program, and there is none: it goes with -- PROGRAM");
-    }
     if (asked.socks.is_asked) {
         return read_socks(asked, std::move(made));
     }
-    if (const auto given = asked.socks.given(); !given.empty()) {
-        return wrong_setting(
-            std::string{given},
-            "it tells about a SOCKS server, and there is none: it goes with --socks");
-    }
     if (asked.relay.is_asked()) {
         return read_relay(asked, wishes, std::move(made));
-    }
-    if (!asked.relay.status.empty()) {
-        return wrong_setting("status",
-                             "it tells about a relay, and there is none: it goes with --to");
     }
     if (!asked.program.empty()) {
         return read_program(asked, std::move(made));

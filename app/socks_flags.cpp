@@ -2,7 +2,6 @@
 
 #include "text_file.hpp"
 
-#include <string_view>
 #include <sys/stat.h>
 #include <system_error>
 #include <utility>
@@ -43,40 +42,7 @@ or_setting_error<admit::users> read_users(const std::string& name) {
     return wrong_setting("socks-users", lines);
 }
 
-// A setting of a relay that a SOCKS server cannot heed; empty: none was given.
-std::string_view setting_of_relays(const relay_flags& given) noexcept {
-    return !given.proxy_in.empty()          ? "proxy-in"
-           : !given.proxy_out.empty()       ? "proxy-out"
-           : given.proxy_in_timeout         ? "proxy-in-timeout"
-           : given.check_every              ? "check-every"
-           : given.threads != 0             ? "threads"
-           : given.fast_open                ? "fast-open"
-           : given.associations_per_client  ? "associations-per-client"
-           : given.balance != "round-robin" ? "balance"
-           : !given.status.empty()          ? "status"
-                                            : "";
-}
-
-or_setting_error<run::relay_settings> read_settings(const relay_flags& common) {
-    if (const auto given = setting_of_relays(common); !given.empty()) {
-        return wrong_setting(std::string{given},
-                             "it is about a relay (--to), and this is --socks; leave it out");
-    }
-    auto relay = read_relay_flags(common);
-    if (!relay) {
-        return tl::unexpected{relay.error()};
-    }
-    return std::move(relay->settings);
-}
-
 } // namespace
-
-std::string_view socks_flags::given() const noexcept {
-    return !users.empty()      ? "socks-users"
-           : !allow_to.empty() ? "allow-to"
-           : !deny_to.empty()  ? "deny-to"
-                               : "";
-}
 
 void add_socks_flags(CLI::App& verb, socks_flags& flags) {
     verb.add_flag("--socks", flags.is_asked,
@@ -97,13 +63,13 @@ void add_socks_flags(CLI::App& verb, socks_flags& flags) {
 or_setting_error<socks_choice> read_socks_flags(const socks_flags& flags,
                                                 const relay_flags& common) {
     socks_choice made;
-    auto settings = read_settings(common);
-    if (!settings) {
-        return tl::unexpected{settings.error()};
+    auto relay = read_relay_flags(common);
+    if (!relay) {
+        return tl::unexpected{relay.error()};
     }
-    made.options.connect_timeout = settings->connect_timeout;
+    made.options.connect_timeout = relay->settings.connect_timeout;
     made.options.association_idle = common.idle_limit.value_or(made.options.association_idle);
-    made.options.settings = *std::move(settings);
+    made.options.settings = std::move(relay->settings);
     for (const auto& [texts, what] : {std::pair{&flags.allow_to, admit::ruling::allow},
                                       std::pair{&flags.deny_to, admit::ruling::deny}}) {
         const auto some = read_rules(*texts, what);

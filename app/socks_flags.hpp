@@ -18,9 +18,6 @@ struct socks_flags {
     std::string users{}; // a file
     std::vector<std::string> allow_to{};
     std::vector<std::string> deny_to{};
-
-    // A setting that was given and means nothing without a SOCKS server; empty: none.
-    [[nodiscard]] std::string_view given() const noexcept;
 };
 
 void add_socks_flags(CLI::App& verb, socks_flags& flags);

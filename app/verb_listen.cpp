@@ -160,6 +160,9 @@ int run_listen(const CLI::App& verb, listen_options& asked) {
             asked.service.builtin = builtin_flags[i].which;
         }
     }
+    if (!heeds_all(verb, asked)) {
+        return exit_code(side::caller);
+    }
     auto wishes = asked.where.wishes(std::cerr);
     if (!wishes) {
         return exit_code(side::caller);
@@ -167,9 +170,6 @@ int run_listen(const CLI::App& verb, listen_options& asked) {
     auto choice = read_service(asked.service, *wishes);
     if (!choice) {
         std::cerr << "portico: listen: " << choice.error().as_option() << '\n';
-        return exit_code(side::caller);
-    }
-    if (!heeds_all(verb, asked)) {
         return exit_code(side::caller);
     }
     const auto logging = asked.logging();

@@ -258,7 +258,7 @@ TEST_F(program, mistakes_are_explained) {
     }
     process other{{command, "listen", "[::1]:0", "--echo", "--wait"}};
     EXPECT_EQ(other.wait(), 100);
-    EXPECT_THAT(other.err(), HasSubstr("--wait: it tells about a program, and there is none"));
+    EXPECT_THAT(other.err(), HasSubstr("--wait: it is for a program"));
 }
 
 } // namespace

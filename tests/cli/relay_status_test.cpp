@@ -292,7 +292,7 @@ TEST_F(relay_status, what_cannot_be_a_status_socket_is_refused_with_a_hint) {
     EXPECT_THAT(said("--to [::1]:1 --status :80"), HasSubstr("write unix:/path"));
     EXPECT_THAT(said("--to [::1]:1 --status unix:@x"), HasSubstr("everybody on this host"));
     EXPECT_THAT(said("--to [::1]:1 --status unix:"), HasSubstr("^"));
-    EXPECT_THAT(said("--echo --status " + path()), HasSubstr("it goes with --to"));
+    EXPECT_THAT(said("--echo --status " + path()), HasSubstr("--status: it is for a relay"));
 }
 
 // ---- SRV records ----

@@ -530,11 +530,10 @@ TEST_F(socks_command, options_that_do_not_fit_are_explained) {
         return got.output;
     };
     EXPECT_THAT(wrong("--socks --echo"), HasSubstr("one service at a time"));
-    EXPECT_THAT(wrong("--echo --allow-to '*:*'"), HasSubstr("it goes with --socks"));
-    EXPECT_THAT(wrong("--echo --socks-users x"), HasSubstr("it goes with --socks"));
-    EXPECT_THAT(wrong("--socks --proxy-in 10.0.0.0/8"),
-                HasSubstr("--proxy-in: it is about a relay"));
-    EXPECT_THAT(wrong("--socks --status unix:/tmp/x"), HasSubstr("--status: it is about a relay"));
+    EXPECT_THAT(wrong("--echo --allow-to '*:*'"), HasSubstr("it is for a SOCKS server"));
+    EXPECT_THAT(wrong("--echo --socks-users x"), HasSubstr("it is for a SOCKS server"));
+    EXPECT_THAT(wrong("--socks --proxy-in 10.0.0.0/8"), HasSubstr("--proxy-in: it is for a relay"));
+    EXPECT_THAT(wrong("--socks --status unix:/tmp/x"), HasSubstr("--status: it is for a relay"));
     EXPECT_THAT(wrong("--socks --allow-to 10.0.0.0/8"), HasSubstr("--allow-to: '10.0.0.0/8'"));
     EXPECT_THAT(wrong("--socks --deny-to 10.0.0.1/8:80"), HasSubstr("--deny-to: '10.0.0.1/8:80'"));
     EXPECT_THAT(wrong("--socks --udp"), HasSubstr("UDP has none"));
