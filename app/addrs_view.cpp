@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <tuple>
 #include <utility>
 
@@ -238,20 +237,6 @@ events take(os::snapshot& known, const os::link_removed& what) {
     return made;
 }
 
-// How many letters to put in, take out or replace (Levenshtein).
-std::size_t distance(std::string_view left, std::string_view right) {
-    std::vector<std::size_t> row(right.size() + 1);
-    std::iota(row.begin(), row.end(), 0U);
-    for (std::size_t i = 1; i <= left.size(); ++i) {
-        std::size_t diagonal = std::exchange(row[0], i);
-        for (std::size_t j = 1; j <= right.size(); ++j) {
-            const auto replaced = diagonal + (left[i - 1] == right[j - 1] ? 0 : 1);
-            diagonal = std::exchange(row[j], std::min({replaced, row[j] + 1, row[j - 1] + 1}));
-        }
-    }
-    return row.back();
-}
-
 } // namespace
 
 bool addrs_filter::shows(std::string_view interface) const {
@@ -373,18 +358,6 @@ boost::json::object to_json(const addrs_event& what) {
         made["link"] = link_json(what.link);
     }
     return made;
-}
-
-std::string nearest_name(std::string_view wrong, std::span<const os::link> known) {
-    std::string best;
-    std::size_t least = std::max<std::size_t>(wrong.size() / 2, 1) + 1; // farther is no likeness
-    for (const auto& each : known) {
-        if (const auto d = distance(wrong, each.name); d < least) {
-            least = d;
-            best = each.name;
-        }
-    }
-    return best;
 }
 
 } // namespace portico::app

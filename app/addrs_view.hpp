@@ -68,7 +68,4 @@ struct addrs_event {
 // objects are those of addrs_json(), the link without "addresses".
 [[nodiscard]] boost::json::object to_json(const addrs_event& what);
 
-// The one of `known` that is most like `wrong`; empty when none is near.
-[[nodiscard]] std::string nearest_name(std::string_view wrong, std::span<const os::link> known);
-
 } // namespace portico::app

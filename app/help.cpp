@@ -1,10 +1,11 @@
 #include "help.hpp"
 
+#include "flags/nearest_word.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
-#include <numeric>
 #include <ostream>
 #include <string_view>
 #include <utility>
@@ -141,26 +142,6 @@ std::string command_help(const CLI::App& command) {
                        command.get_description(), two_columns(verbs, 12), examples);
 }
 
-// How many letters have to be added, taken away, replaced, or swapped with the next one (optimal
-// string alignment).
-std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> before(b.size() + 1); // the row above `last`
-    std::vector<std::size_t> last(b.size() + 1);
-    std::iota(last.begin(), last.end(), 0U);
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::vector<std::size_t> row{i};
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-            row.push_back(std::min({replaced, last[j] + 1, row[j - 1] + 1}));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-                row[j] = std::min(row[j], before[j - 2] + 1);
-            }
-        }
-        before = std::exchange(last, std::move(row));
-    }
-    return last[b.size()];
-}
-
 // Every word that could have been meant where `verb` was read.
 std::vector<std::string> known_words(const CLI::App& command, const CLI::App* verb) {
     std::vector<std::string> words;
@@ -226,7 +207,7 @@ void explain(std::ostream& to, const CLI::App& command, const CLI::ParseError& w
     }
     if (!unknown.empty()) {
         const bool is_option = unknown.front().starts_with('-');
-        const auto like = nearest(unknown.front(), known_words(command, verb));
+        const auto like = nearest_word(unknown.front(), known_words(command, verb));
         to << label << ": " << unknown.front() << ": there is no such "
            << (is_option         ? "option"
                : verb == nullptr ? "verb"
@@ -236,19 +217,6 @@ void explain(std::ostream& to, const CLI::App& command, const CLI::ParseError& w
         to << label << ": " << sentence(wrong.what()) << '\n';
     }
     to << "    " << name << " --help tells how to use it\n";
-}
-
-std::string nearest(const std::string& typed, const std::vector<std::string>& words) {
-    const auto name = typed.substr(0, typed.find('='));
-    std::string best;
-    std::size_t least = std::max<std::size_t>(1, name.size() / 3) + 1;
-    for (const auto& each : words) {
-        if (const auto far = distance(name, each); far < least) {
-            least = far;
-            best = each;
-        }
-    }
-    return best;
 }
 
 } // namespace portico::app

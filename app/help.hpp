@@ -20,7 +20,4 @@ public:
 // Says on `to` what is wrong with the command line, in which verb, and where to read on.
 void explain(std::ostream& to, const CLI::App& command, const CLI::ParseError& wrong);
 
-// Of `words`, the one that `typed` most probably stands for; empty when none is near.
-[[nodiscard]] std::string nearest(const std::string& typed, const std::vector<std::string>& words);
-
 } // namespace portico::app

@@ -1,7 +1,7 @@
 #include "listen_run.hpp"
 
-#include "listen_log.hpp"
-#include "own_service.hpp"
+#include "log/listen_log.hpp"
+#include "service/own_service.hpp"
 
 #include "portico/os/clock.hpp"
 

@@ -1,9 +1,9 @@
 // `portico listen`, from the wishes to the end of the last connection.
 #pragma once
 
-#include "log.hpp"
-#include "service_run.hpp"
-#include "status_service.hpp"
+#include "log/log.hpp"
+#include "service/service_run.hpp"
+#include "service/status_service.hpp"
 
 #include "portico/run/listen.hpp"
 

@@ -2,7 +2,7 @@
 // errors into messages and exit codes.
 
 #include "help.hpp"
-#include "journal_errors.hpp"
+#include "log/journal_errors.hpp"
 #include "verb.hpp"
 
 #include "portico/os/fd.hpp"

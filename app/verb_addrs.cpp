@@ -2,6 +2,7 @@
 // and, with --watch, each change of them.
 
 #include "addrs_view.hpp"
+#include "flags/nearest_word.hpp"
 #include "terminal.hpp"
 #include "verb.hpp"
 
@@ -66,14 +67,17 @@ int printed(const os::sys_status& done) {
 
 // Explains every name that is no interface; true when all are.
 bool all_known(const std::vector<std::string>& names, const os::snapshot& known) {
+    std::vector<std::string> here;
+    for (const auto& each : known.links) {
+        here.push_back(each.name);
+    }
     bool all = true;
     for (const auto& name : names) {
-        if (std::none_of(known.links.begin(), known.links.end(),
-                         [&](const auto& each) { return each.name == name; })) {
+        if (std::find(here.begin(), here.end(), name) == here.end()) {
             all = false;
-            std::cerr << "portico: addrs: " << name << ": there is no such interface here";
-            const auto like = nearest_name(name, known.links);
-            std::cerr << (like.empty() ? "; `portico addrs` lists them all"
+            const auto like = nearest_word(name, here);
+            std::cerr << "portico: addrs: " << name << ": there is no such interface here"
+                      << (like.empty() ? "; `portico addrs` lists them all"
                                        : "; did you mean " + like + "?")
                       << '\n';
         }

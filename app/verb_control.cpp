@@ -1,7 +1,7 @@
 // portico reload, and portico handover: orders for a running `portico serve`.
 
-#include "control_service.hpp"
-#include "own_service.hpp"
+#include "host/control_service.hpp"
+#include "service/own_service.hpp"
 #include "verb.hpp"
 
 #include "portico/os/socket.hpp"

@@ -1,9 +1,9 @@
 // portico dial HOST PORT: connects by a race over all addresses, then pipes stdin and stdout.
 
-#include "dial_target.hpp"
 #include "dial_view.hpp"
-#include "duration.hpp"
-#include "plain_json.hpp"
+#include "figures/plain_json.hpp"
+#include "flags/dial_target.hpp"
+#include "flags/duration.hpp"
 #include "verb.hpp"
 
 #include "portico/ip/endpoint.hpp"

@@ -1,13 +1,13 @@
 // portico listen ADDR... (--echo | ... | --to TARGET | -- PROGRAM): one service on every address.
 
 #include "config/keys.hpp"
-#include "duration.hpp"
-#include "journal_errors.hpp"
+#include "flags/duration.hpp"
+#include "flags/wish_options.hpp"
 #include "listen_run.hpp"
-#include "log_environment.hpp"
-#include "service_request.hpp"
+#include "log/journal_errors.hpp"
+#include "log/log_environment.hpp"
+#include "service/service_request.hpp"
 #include "verb.hpp"
-#include "wish_options.hpp"
 
 #include <algorithm>
 #include <array>

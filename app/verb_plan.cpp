@@ -1,9 +1,9 @@
 // portico plan ADDR...: which sockets would be opened, in which order, with which options and why.
 // It opens none.
 
-#include "duration.hpp"
+#include "flags/duration.hpp"
+#include "flags/wish_options.hpp"
 #include "verb.hpp"
-#include "wish_options.hpp"
 
 #include "portico/os/clock.hpp"
 #include "portico/run/listen_facts.hpp"

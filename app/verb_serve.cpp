@@ -1,12 +1,12 @@
 // portico serve FILE: many services in one process, each on every address.
 
 #include "config/config.hpp"
-#include "daemon.hpp"
-#include "journal_errors.hpp"
-#include "log_environment.hpp"
-#include "manager_link.hpp"
-#include "serve_check.hpp"
-#include "serve_run.hpp"
+#include "host/daemon.hpp"
+#include "host/manager_link.hpp"
+#include "host/serve_check.hpp"
+#include "host/serve_run.hpp"
+#include "log/journal_errors.hpp"
+#include "log/log_environment.hpp"
 #include "verb.hpp"
 
 #include <filesystem>

@@ -1,7 +1,7 @@
 // portico why ADDR: why a bind, an accept or a connect fails, who is in the way, and what to do.
 
-#include "duration.hpp"
-#include "plain_json.hpp"
+#include "figures/plain_json.hpp"
+#include "flags/duration.hpp"
 #include "terminal.hpp"
 #include "verb.hpp"
 #include "why_question.hpp"

@@ -1,7 +1,7 @@
 // Any bytes as a request to a binder, and as its reply: what is read is written as the same bytes
 // again, but for those that mean nothing, and has an address of one of the two families.
 
-#include "app/binder_message.hpp"
+#include "app/guard/binder_message.hpp"
 
 #include <cstdint>
 #include <cstdlib>

@@ -2,9 +2,9 @@
 
 #include "config/canonical.hpp"
 #include "config/service_table.hpp"
-#include "help.hpp"
-#include "log_environment.hpp"
-#include "own_service.hpp"
+#include "flags/nearest_word.hpp"
+#include "log/log_environment.hpp"
+#include "service/own_service.hpp"
 
 #include <fmt/format.h>
 
@@ -145,8 +145,9 @@ private:
                               fmt::format("it goes into {}", to_text(each.in)));
             }
         }
-        const auto like =
-            entry.key.size() > 64 ? "" : nearest(entry.key, {"log", "serve", "metrics", "service"});
+        const auto like = entry.key.size() > 64
+                              ? ""
+                              : nearest_word(entry.key, {"log", "serve", "metrics", "service"});
         services_seen_ += like == "service" ? 1U : 0U;
         to.add(entry.at, text + (like.empty() ? "" : "; did you mean '" + like + "'?"),
                "there are [log], [serve], [metrics] and [service.NAME]");

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "config/diagnostic.hpp"
-#include "log.hpp"
-#include "service_request.hpp"
+#include "log/log.hpp"
+#include "service/service_request.hpp"
 
 #include <cstdint>
 #include <functional>

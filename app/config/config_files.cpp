@@ -1,7 +1,7 @@
 // The files of a configuration.
 
 #include "config/config.hpp"
-#include "own_service.hpp"
+#include "service/own_service.hpp"
 
 #include "portico/os/fd.hpp"
 

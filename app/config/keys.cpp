@@ -1,6 +1,6 @@
 #include "config/keys.hpp"
 
-#include "port_range.hpp"
+#include "flags/port_range.hpp"
 
 #include <algorithm>
 #include <array>

@@ -3,8 +3,8 @@
 // it.
 #pragma once
 
-#include "service_request.hpp"
-#include "wish_options.hpp"
+#include "flags/wish_options.hpp"
+#include "service/service_request.hpp"
 
 #include <concepts>
 #include <cstdint>

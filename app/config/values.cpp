@@ -1,7 +1,7 @@
 #include "config/values.hpp"
 
-#include "duration.hpp"
-#include "help.hpp"
+#include "flags/duration.hpp"
+#include "flags/nearest_word.hpp"
 
 #include <fmt/format.h>
 
@@ -151,7 +151,7 @@ private:
         if (std::find(words.begin(), words.end(), text) != words.end()) {
             return true;
         }
-        const auto like = text.size() > 64 ? "" : nearest(text, {words.begin(), words.end()});
+        const auto like = text.size() > 64 ? "" : nearest_word(text, {words.begin(), words.end()});
         return fail(value_.at,
                     fmt::format("{} is no value of '{}'{}", in_quotes(text), which_.name,
                                 like.empty() ? "" : "; did you mean '" + like + "'?"),
@@ -327,7 +327,7 @@ void complain_about_unknown(table in, const document_entry& entry, given_table& 
     if (auto hint = right_place(in, entry.key); !hint.empty()) {
         return to.add(entry.at, text, std::move(hint));
     }
-    const auto like = entry.key.size() > 64 ? "" : nearest(entry.key, names_in(in));
+    const auto like = entry.key.size() > 64 ? "" : nearest_word(entry.key, names_in(in));
     if (like.empty()) {
         return to.add(entry.at, text,
                       fmt::format("portico.toml(5) lists the keys of {}", to_text(in)));

@@ -78,6 +78,15 @@ class CheckLayers(unittest.TestCase):
         self.write("os/src/fd/call.hpp", "#include <vector>\n")
         self.assert_caught("run/src/dial/x.cpp", '#include "fd/call.hpp"\n', "private to os")
 
+    def test_the_areas_of_the_command_know_nothing_of_the_verbs(self):
+        self.write("app/verb.hpp", "#include <string>\n")
+        self.assert_caught("app/log/x.cpp", '#include "verb.hpp"\n', "app/log may not include from app itself")
+
+    def test_the_areas_of_the_command_are_directories(self):
+        self.write("app/host/x.hpp", "#include <string>\n")
+        self.assert_fine("app/main.cpp", '#include "host/x.hpp"\n')
+        self.assert_caught("app/service/x.cpp", '#include "host/x.hpp"\n', "app/service may not include from app/host")
+
     def test_core_may_not_include_a_system_header(self):
         self.assert_caught("core/src/ip/x.cpp", "#include <sys/socket.h>\n", "only the C++ standard library")
 

@@ -1,0 +1,478 @@
+// From one configuration to the next: all that is new is there before anything that runs is
+// touched.
+
+#include "host/serve_run.hpp"
+#include "log/listen_log.hpp"
+
+#include "portico/os/clock.hpp"
+
+#include <algorithm>
+#include <iostream>
+#include <iterator>
+#include <utility>
+
+namespace portico::app {
+namespace {
+
+constexpr duration between_tries = std::chrono::milliseconds{100};
+constexpr duration longest_pause = std::chrono::seconds{30};
+
+std::string in_service(const service_config& which) {
+    return "service " + which.name;
+}
+
+std::vector<kept_socket> sockets_of(const std::vector<hosted_service>& all) {
+    std::vector<kept_socket> made;
+    for (const auto& each : all) {
+        auto some = each.run->open_sockets();
+        std::move(some.begin(), some.end(), std::back_inserter(made));
+    }
+    return made;
+}
+
+std::vector<os::file_identity> files_of(const std::vector<kept_socket>& which) {
+    std::vector<os::file_identity> made;
+    for (const auto& each : which) {
+        if (each.file) {
+            made.push_back(*each.file);
+        }
+    }
+    return made;
+}
+
+// Its sockets come and go with the addresses of this host.
+bool follows(const plan::wish& which) {
+    return std::holds_alternative<ip::interface_name>(which.where.where) ||
+           std::holds_alternative<ip::own_addresses>(which.where.where);
+}
+
+// It may have no socket for now.
+bool waits(const service_config& which) {
+    return std::any_of(which.wishes.begin(), which.wishes.end(),
+                       [](const auto& each) { return each.needed == plan::need::later; });
+}
+
+// A socket at the one address keeps another one from the other: the same port, on whatever address,
+// for a wildcard has them all.
+bool keeps_out(const ip::any_endpoint& there, const ip::any_endpoint& wanted) {
+    const auto* one = std::get_if<ip::endpoint>(&there);
+    const auto* other = std::get_if<ip::endpoint>(&wanted);
+    return one != nullptr && other != nullptr ? one->port == other->port : there == wanted;
+}
+
+bool same_sockets(const std::vector<kept_socket>& left, const std::vector<kept_socket>& right) {
+    return left.size() == right.size() &&
+           std::all_of(left.begin(), left.end(), [&](const kept_socket& one) {
+               return std::any_of(right.begin(), right.end(), [&](const kept_socket& other) {
+                   return one.is_where(other) && one.file == other.file;
+               });
+           });
+}
+
+} // namespace
+
+void serve_run::begin(serve_config next, bool by_network) {
+    coming_ = std::make_unique<transition>();
+    auto& now = *coming_;
+    now.next = std::move(next);
+    now.by_network = by_network;
+    for (std::size_t i = 0; i < now.next.services.size(); ++i) {
+        for (auto& each : now.next.services[i].wishes) {
+            if (follows(each)) {
+                each.leave_deprecated = true;
+                each.needed = each.needed == plan::need::optional ? plan::need::later : each.needed;
+            }
+            now.wishes.push_back(each);
+            now.of_service.push_back(i);
+        }
+    }
+    if (const auto why = guard_.find_shortage(now.next); !why.empty()) {
+        return fail(why, side::caller);
+    }
+    auto held = shared_sockets();
+    if (!held) {
+        return fail("its sockets cannot be shared: " + held.error().message(), side::system);
+    }
+    const auto limit = now.next.timeout.value_or(std::chrono::seconds{10});
+    run::async_listen(context_.get_executor(), now.wishes, *std::move(held),
+                      deadline::after(os::now(), limit), guard_.bind_call(),
+                      [this](run::listen_outcome outcome) { handle_opened(std::move(outcome)); });
+}
+
+void serve_run::handle_opened(run::listen_outcome outcome) {
+    if (ending_) {
+        if (outcome.sockets) {
+            outcome.sockets->close(files_of(others_sockets()));
+        }
+        return;
+    }
+    if (is_still_ours(outcome.report)) {
+        if (outcome.sockets) {
+            outcome.sockets->close(files_of(others_sockets()));
+        }
+        return begin_again_soon(between_tries);
+    }
+    if (outcome.report.why && try_again_later(outcome.report)) {
+        return;
+    }
+    if (outcome.report.why) {
+        return fail(outcome.report.text(), outcome.report.why->who);
+    }
+    log_remarks(log_, outcome.report, coming_->wishes);
+    coming_->misses_some = misses_some(outcome.report);
+    const auto text = outcome.report.text();
+    const auto shared = shared_by(outcome.report.made);
+    if (!shared.empty()) {
+        outcome.sockets->close(files_of(others_sockets()));
+        return fail(shared, side::caller);
+    }
+    spread(std::move(*outcome.sockets).release());
+    for (const auto& each : coming_->made) {
+        if (each.run->open_sockets().empty() && !waits(each.config)) {
+            return fail(in_service(each.config) + ": none of its sockets could be opened\n" + text,
+                        side::system);
+        }
+    }
+    prepare();
+}
+
+// Two services cannot have one socket; empty: none have.
+std::string serve_run::shared_by(const plan::plan& made) const {
+    const auto& now = *coming_;
+    for (const auto& each : made.sockets) {
+        for (const auto other : each.also_for) {
+            const auto& one = now.next.services[now.of_service[each.wish]];
+            const auto& two = now.next.services[now.of_service[other]];
+            if (one.name != two.name) {
+                return in_service(two) + ": " + now.wishes[other].where.text + ": " +
+                       in_service(one) + " listens at " + ip::to_text(each.at) +
+                       " already; give one of them another address or port";
+            }
+        }
+    }
+    return {};
+}
+
+// Each service gets a listener of its own.
+void serve_run::spread(std::vector<run::bound_socket> sockets) {
+    auto& now = *coming_;
+    std::vector<std::size_t> first_wish;
+    std::size_t next_wish = 0;
+    for (const auto& each : now.next.services) {
+        first_wish.push_back(std::exchange(next_wish, next_wish + each.wishes.size()));
+    }
+    std::vector<std::vector<run::bound_socket>> parts(now.next.services.size());
+    for (auto& each : sockets) {
+        const auto service = now.of_service[each.wish];
+        each.wish -= first_wish[service];
+        parts[service].push_back(std::move(each));
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        auto& config = now.next.services[i];
+        auto listener = std::make_unique<run::listener>(context_.get_executor(),
+                                                        std::move(parts[i]), guard_.bind_call());
+        if (config.part) {
+            config.choice = own(*config.part);
+        }
+        const event_log log{log_, {{"service", config.name}}};
+        now.made.push_back({config, std::make_shared<service_run>(
+                                        context_, log, config.choice, std::move(listener),
+                                        config.wishes, [this] { sweep_soon(); })});
+        now.made.back().run->use_names(config.part ? nullptr : names_);
+    }
+}
+
+// What was asked for in the same words, and has the same sockets, goes on as it is.
+void serve_run::prepare() {
+    auto& now = *coming_;
+    now.preparing = 1;
+    for (std::size_t i = 0; i < now.made.size(); ++i) {
+        auto& each = now.made[i];
+        const auto before =
+            std::find_if(services_.begin(), services_.end(), [&](const hosted_service& old) {
+                return old.config.name == each.config.name && old.config.text == each.config.text &&
+                       same_sockets(old.run->open_sockets(), each.run->open_sockets());
+            });
+        if (before != services_.end()) {
+            each.run->drain(before->run->open_sockets()); // it has only second descriptors
+            each.run = before->run;
+            now.goes_on.push_back(before->config.name);
+            continue;
+        }
+        ++now.preparing;
+        if (const auto done = each.run->prepare([this] { handle_prepared(); }); !done) {
+            return fail(each.config.locate(done.error().what), done.error().who);
+        }
+    }
+    handle_prepared();
+}
+
+void serve_run::handle_prepared() {
+    if (!coming_ || ending_ || --coming_->preparing != 0) {
+        return;
+    }
+    if (before_) {
+        return wait_for_turn();
+    }
+    swap();
+}
+
+bool serve_run::goes_on(const hosted_service& which) const {
+    const auto& names = coming_->goes_on;
+    return std::find(names.begin(), names.end(), which.config.name) != names.end();
+}
+
+// From here on both serve, until the old ones have let go.
+void serve_run::swap() {
+    auto& now = *coming_;
+    if (is_starting_) {
+        for (const auto& each : now.made) {
+            each.run->open_clones();
+        }
+        if (const auto done = guard_.enter(now.next, log_); !done) {
+            return fail(now.next.locate(done.error()), side::system);
+        }
+        if (auto binder = guard_.take_child(); binder.pid() > 0) {
+            failed_.push_back(std::move(binder)); // for when it ends before us
+        }
+    }
+    for (const auto& each : now.made) {
+        if (goes_on(each)) {
+            continue;
+        }
+        if (const auto done = each.run->start(); !done) {
+            return fail(each.config.locate(done.error().what), done.error().who);
+        }
+    }
+    now.sockets_before = sockets_of(services_);
+    const auto successors = sockets_of(now.made);
+    const auto gone = deadline::after(os::now(), service_run::longest_close);
+    for (const auto& each : services_) {
+        if (!goes_on(each)) {
+            leaving_.push_back(each.run);
+            for (auto& socket : each.run->open_sockets()) {
+                going_.push_back({std::move(socket), gone});
+            }
+            each.run->drain(successors);
+        }
+    }
+    const auto before = std::exchange(services_, std::move(now.made));
+    tell_done(before);
+    coming_.reset();
+    if (before_) {
+        return tell_serving();
+    }
+    tell_ready();
+    finish();
+}
+
+void serve_run::tell_done(const std::vector<hosted_service>& before) {
+    now_ = coming_->next;
+    retry_.cancel();
+    if (coming_->misses_some) {
+        follow_network_later();
+    } else {
+        network_pause_ = {};
+    }
+    if (std::exchange(is_starting_, false)) {
+        std::string lines;
+        for (const auto& each : services_) {
+            lines += listening_lines(each.run->sockets());
+        }
+        print_out(lines);
+        given_.clear(); // what the services have of them they have
+        watch_counters();
+        watch_network();
+        return;
+    }
+    if (coming_->by_network) {
+        return tell_network();
+    }
+    watch_network();
+    const auto unchanged = coming_->goes_on.size();
+    print_out("reloaded " + std::to_string(++reloads_) + '\n');
+    log_.write(severity::info, "reloaded",
+               {{"reloads", reloads_},
+                {"services.unchanged", std::uint64_t{unchanged}},
+                {"services.started", std::uint64_t{services_.size() - unchanged}},
+                {"services.stopped", std::uint64_t{before.size() - unchanged}}});
+    answer_reload({0, "reloaded " + std::to_string(reloads_) + ": " + std::to_string(unchanged) +
+                          " services went on, " + std::to_string(services_.size() - unchanged) +
+                          " began, " + std::to_string(before.size() - unchanged) + " ended\n"});
+}
+
+// Where it listens now and did not before, and the other way round.
+void serve_run::tell_network() {
+    const auto& was = coming_->sockets_before;
+    const auto is = sockets_of(services_);
+    const auto tell = [this](std::string_view what, const std::vector<kept_socket>& these,
+                             const std::vector<kept_socket>& but_not) {
+        for (const auto& each : these) {
+            if (std::none_of(but_not.begin(), but_not.end(),
+                             [&](const auto& one) { return one.is_where(each); })) {
+                log_.write(severity::info, what,
+                           {{"network.transport", std::string{ip::to_text(each.over)}},
+                            {"network.local.address", ip::to_text(each.at)}});
+            }
+        }
+    };
+    tell("an address has come: listening there, too", is, was);
+    tell("an address is gone or going: not listening there any more", was, is);
+}
+
+// ---- the network ----
+
+// Only when there is something to follow.
+void serve_run::watch_network() {
+    const bool any = std::any_of(now_.services.begin(), now_.services.end(), [](const auto& each) {
+        return std::any_of(each.wishes.begin(), each.wishes.end(), follows);
+    });
+    if (!any) {
+        network_.reset();
+    } else if (!network_) {
+        auto made = run::network_watch::open(context_.get_executor(), [this] { handle_network(); });
+        if (!made) {
+            log_.write(severity::error, "addresses that come later will not be seen",
+                       {{"detail", to_text(made.error())}});
+            return;
+        }
+        network_ = *std::move(made);
+        handle_network(); // what has changed since the plan was made
+    }
+}
+
+// The same configuration on other addresses.
+void serve_run::handle_network() {
+    if (ending_) {
+        return;
+    }
+    if (coming_ || after_ || before_) {
+        network_again_ = true;
+        return;
+    }
+    begin(now_, true);
+}
+
+// A required address that is still being checked for duplicates comes in a second or two.
+bool serve_run::try_again_later(const run::listen_report& report) {
+    const bool may_come =
+        report.missing && std::any_of(coming_->wishes.begin(), coming_->wishes.end(), follows);
+    if (!is_starting_ || !may_come || start_until_.has_passed(os::now())) {
+        return false;
+    }
+    begin_again_soon(between_tries);
+    return true;
+}
+
+void serve_run::begin_again_soon(duration pause) {
+    retry_.expires_after(pause);
+    retry_.async_wait([this](boost::system::error_code wrong) {
+        if (!wrong && !ending_) {
+            const auto before = std::exchange(coming_, nullptr);
+            begin(std::move(before->next), before->by_network);
+        }
+    });
+}
+
+// Whether an address is taken, and by nobody else than a service of ours that is ending.
+bool serve_run::is_still_ours(const run::listen_report& report) {
+    const auto now = os::now();
+    std::erase_if(going_, [&](const going_socket& each) { return each.until.has_passed(now); });
+    return std::any_of(report.attempts.begin(), report.attempts.end(), [&](const auto& tried) {
+        return tried.why && tried.why->code == std::errc::address_in_use &&
+               std::any_of(going_.begin(), going_.end(), [&](const going_socket& each) {
+                   return each.which.over == report.made.sockets[tried.planned].over &&
+                          keeps_out(each.which.at, tried.at);
+               });
+    });
+}
+
+bool serve_run::misses_some(const run::listen_report& report) const {
+    return std::any_of(report.attempts.begin(), report.attempts.end(), [&](const auto& tried) {
+        return tried.why && follows(coming_->wishes[report.made.sockets[tried.planned].wish]);
+    });
+}
+
+// What failed may work later: a resource was short, or an address not quite there.
+void serve_run::follow_network_later() {
+    network_pause_ = std::clamp<duration>(2 * network_pause_, between_tries, longest_pause);
+    retry_.expires_after(network_pause_);
+    retry_.async_wait([this](boost::system::error_code wrong) {
+        if (!wrong && !ending_) {
+            handle_network();
+        }
+    });
+}
+
+void serve_run::fail(const diagnostic& why, side who) {
+    auto text = to_text(std::vector<diagnostic>{why});
+    text.pop_back();
+    fail(text, who);
+}
+
+// Those that somebody goes on with if we do not: our running services, or the process before us.
+std::vector<kept_socket> serve_run::others_sockets() const {
+    auto all = sockets_of(services_);
+    for (const auto& each : given_) {
+        all.push_back({each.socket.over, each.socket.at, each.socket.file, each.socket.interface});
+    }
+    return all;
+}
+
+// What was made for nothing goes; of what runs nothing has changed.
+void serve_run::fail(const std::string& why, side who) {
+    if (is_starting_) {
+        if (before_) {
+            before_->failed(why.substr(0, 1000));
+        }
+        std::cerr << "portico: serve: " << why << (why.ends_with('\n') ? "" : "\n");
+        exit_code_ = exit_code(who);
+        give_up_transition();
+        for (const auto& each : leaving_) {
+            each->stop_now(); // and lets files alone that others go on with
+        }
+        return context_.stop();
+    }
+    reloads_failed_ += coming_->by_network ? 0U : 1U;
+    log_.write(severity::error,
+               coming_->by_network ? "the addresses of this host have changed, and nothing was done"
+                                   : "not reloaded: everything goes on as it was",
+               {{"detail", why.ends_with('\n') ? why.substr(0, why.size() - 1) : why}});
+    const bool by_network = coming_->by_network;
+    give_up_transition();
+    if (by_network) {
+        follow_network_later();
+    } else {
+        answer_reload({exit_code(who), "not reloaded: everything goes on as it was\n" + why +
+                                           (why.ends_with('\n') ? "" : "\n")});
+    }
+    tell_ready();
+    finish();
+}
+
+void serve_run::give_up_transition() {
+    const auto stay = others_sockets();
+    for (const auto& each : coming_->made) {
+        if (!goes_on(each)) {
+            leaving_.push_back(each.run);
+            each.run->drain(stay);
+        }
+    }
+    coming_.reset();
+}
+
+void serve_run::finish() {
+    if (ending_) {
+        return;
+    }
+    if (std::exchange(again_, false)) {
+        network_again_ = false; // it looks at the network anew
+        reload();
+    } else if (std::exchange(network_again_, false)) {
+        handle_network();
+    } else if (std::exchange(hand_over_next_, false)) {
+        hand_over();
+    }
+}
+
+} // namespace portico::app

@@ -1,0 +1,59 @@
+#include "log/listen_log.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+namespace portico::app {
+
+void log_remarks(event_log& log, const run::listen_report& report,
+                 const std::vector<plan::wish>& wishes) {
+    for (const auto& each : report.attempts) {
+        fields what;
+        if (each.why) {
+            add_endpoints(what, report.made.sockets[each.planned].over, each.at, {});
+            add_error(what, *each.why);
+            log.write(severity::warning, "a socket could not be opened", what);
+        }
+        for (const auto& remark : each.remarks) {
+            log.write(severity::warning, "remark",
+                      {{"network.local.address", ip::to_text(each.at)}, {"remark", remark}});
+        }
+    }
+    for (const auto& each : report.made.remarks) {
+        fields what{{"wish", wishes[each.wish].where.text}, {"remark", each.text}};
+        if (!each.hint.empty()) {
+            what.push_back({"hint", each.hint});
+        }
+        log.write(each.how == plan::remark::weight::note ? severity::info : severity::warning,
+                  "remark", what);
+    }
+}
+
+std::string listening_lines(const run::listener& open) {
+    std::string lines;
+    for (const auto& each : open.sockets()) {
+        const bool is_unix = std::holds_alternative<ip::unix_name>(each.at);
+        lines += "listening ";
+        lines += is_unix ? "" : std::string{ip::to_text(each.over)} + ' ';
+        lines += ip::to_text(each.at);
+        lines += each.interface.empty() ? "\n" : " on " + each.interface + '\n';
+    }
+    return lines;
+}
+
+void print_out(std::string_view text) {
+    auto left = std::as_bytes(std::span{text});
+    while (!left.empty()) {
+        const auto done = os::write(STDOUT_FILENO, left);
+        if (done) {
+            left = left.subspan(*done);
+        } else if (done.error() == std::errc::resource_unavailable_try_again) {
+            pollfd room{STDOUT_FILENO, POLLOUT, 0};
+            ::poll(&room, 1, -1);
+        } else {
+            return;
+        }
+    }
+}
+
+} // namespace portico::app

@@ -1,0 +1,23 @@
+// What a start of listeners tells: on stdout where it listens, in the log what it remarked.
+#pragma once
+
+#include "log/log.hpp"
+
+#include "portico/run/listen.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portico::app {
+
+void log_remarks(event_log& log, const run::listen_report& report,
+                 const std::vector<plan::wish>& wishes);
+
+// A line "listening tcp [::]:80" for each socket.
+[[nodiscard]] std::string listening_lines(const run::listener& open);
+
+// All of it to stdout; nobody has to read it.
+void print_out(std::string_view text);
+
+} // namespace portico::app
