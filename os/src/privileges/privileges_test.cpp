@@ -1,3 +1,4 @@
+#include "portico/os/as_user.hpp"
 #include "portico/os/privileges.hpp"
 
 #include "spawn/starting_test.hpp"
@@ -16,6 +17,20 @@
 
 namespace portico::os {
 namespace {
+
+TEST(as_user, is_another_one_on_a_thread_of_its_own) {
+    constexpr uid_t other = 65534;
+    uid_t seen = 0;
+    const int before = ::prctl(PR_GET_DUMPABLE);
+    const auto done = as_user({other, other}, [&] { seen = ::geteuid(); });
+    if (!done) {
+        EXPECT_EQ(done.error(), std::errc::operation_not_permitted);
+        GTEST_SKIP() << "becoming another user: " << done.error().message();
+    }
+    EXPECT_EQ(seen, other);
+    EXPECT_NE(::geteuid(), other);
+    EXPECT_EQ(::prctl(PR_GET_DUMPABLE), before);
+}
 
 using testing::HasSubstr;
 
