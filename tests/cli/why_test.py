@@ -244,6 +244,59 @@ class UnixSockets(Situation):
         self.assertIn("rm " + self.path(), self.expect("stale_socket_file", self.path()).fixes)
         self.expect("stale_socket_file", self.path(), "--connect")
 
+    def test_a_socket_under_another_name(self):
+        self.listener()
+        link = self.directory / "link"
+        link.symlink_to(self.directory)
+        for name in (f"{link}/s", f"{self.directory}/../{self.directory.name}/s", os.path.relpath(self.path())):
+            answer = self.expect("in_use", f"unix:{name}", "--bind")
+            self.assertIn(f"(pid {os.getpid()}", answer.sentence)
+            self.assertNotIn("rm ", answer.fixes)
+            self.expect("none", f"unix:{name}", "--connect")
+        done = subprocess.run([COMMAND, "listen", f"unix:{link}/s", "--echo"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 111, done)
+        self.assertNotIn("was left by", done.stderr)
+
+    def test_a_link_to_a_socket_can_be_connected_to(self):
+        self.listener()
+        link = self.directory / "link"
+        link.symlink_to(self.path())
+        for what in ("--connect", "--accept"):
+            self.expect("none", f"unix:{link}", what)
+        self.expect("not_a_socket", f"unix:{link}", "--bind")  # bind(2) does not follow it
+        link.unlink()
+        link.symlink_to(self.directory / "nothing")
+        self.expect("nobody_listens", f"unix:{link}", "--connect")
+
+    def test_a_socket_of_another_network_namespace(self):
+        server = self.python(f"s = socket.socket(socket.AF_UNIX); s.bind({self.path()!r}); s.listen()",
+                             prefix=["unshare", "--net"])
+        self.assertIn(f"(pid {server.pid}", self.expect("in_use", self.path()).sentence)
+        self.expect("none", self.path(), "--connect")
+        self.needs_users()  # another one may not look there, and says no more than it knows
+        self.directory.chmod(0o777)
+        pathlib.Path(self.path()).chmod(0o777)
+        answer = self.expect("in_use", self.path(), user=NOBODY)
+        self.assertIn("a program that cannot be seen from here", answer.sentence)
+        self.expect("none", self.path(), "--connect", user=NOBODY)
+        pathlib.Path(self.path()).chmod(0o700)
+        answer = self.expect("stale_socket_file", self.path(), user=NOBODY)
+        self.assertEqual(answer.sure, "possible")
+        self.assertNotIn("rm ", answer.fixes)
+        self.expect("no_permission", self.path(), "--connect", user=NOBODY)
+
+    def test_what_another_user_may_do_with_it(self):
+        self.needs_users()
+        self.expect("no_permission", self.path(), "--user", NOBODY)
+        self.listener()
+        pathlib.Path(self.path()).chmod(0o755)
+        self.expect("no_permission", self.path(), "--connect", "--user", NOBODY)
+        pathlib.Path(self.path()).chmod(0o777)
+        self.expect("none", self.path(), "--connect", "--user", NOBODY)
+        self.directory.chmod(0o700)
+        self.assertIn("may not look at", self.expect("no_permission", self.path(), "--connect", "--user", NOBODY).sentence)
+        self.expect("none", self.path(), "--connect")
+
     def test_no_file(self):
         self.expect("none", self.path())
         self.expect("nobody_listens", self.path(), "--connect")

@@ -2,7 +2,7 @@
 
 #include "examiner.hpp"
 
-#include <algorithm>
+#include <cstdint>
 
 namespace portico::diagnose {
 namespace {
@@ -11,15 +11,46 @@ bool is_server(const socket& which) noexcept {
     return which.state == socket_state::listening || which.over == ip::transport::udp;
 }
 
-// The socket that the file of this name leads to now. One whose file was removed, and perhaps made
-// anew by another, still has the name.
-const socket* owner_of(const facts& known, const ip::unix_name& name) {
-    const auto at = std::find_if(known.sockets.begin(), known.sockets.end(), [&](const auto& each) {
-        const bool same_file =
-            name.is_abstract() || !each.file || !known.file || *each.file == known.file->inode;
-        return each.local == ip::any_endpoint{name} && same_file;
-    });
-    return at == known.sockets.end() ? nullptr : &*at;
+const socket* owner_in(const facts& known) noexcept {
+    return known.sockets.empty() ? nullptr : &known.sockets.front();
+}
+
+// What connecting to the file said, where its owner is not to be seen.
+enum class answer : std::uint8_t { not_asked, alive, full, refused, unknown };
+answer answer_of(const socket_file& file) noexcept {
+    if (!file.probed) {
+        return answer::not_asked;
+    }
+    if (!*file.probed || *file.probed == std::errc::wrong_protocol_type) {
+        return answer::alive;
+    }
+    if (*file.probed == std::errc::resource_unavailable_try_again) {
+        return answer::full;
+    }
+    return *file.probed == std::errc::connection_refused ? answer::refused : answer::unknown;
+}
+
+constexpr std::string_view somebody = "a program that cannot be seen from here";
+
+void left_behind(examiner& into, const std::string& text, std::vector<std::string> fixes) {
+    into.find({cause::stale_socket_file,
+               sureness::likely,
+               "the file of " + text + " was left by a program that has ended",
+               {"no socket has the file, and connecting to it is refused"},
+               std::move(fixes)});
+}
+
+void perhaps_left_behind(examiner& into, const std::string& text, const socket_file& file) {
+    finding made{cause::stale_socket_file,
+                 sureness::possible,
+                 "the file of " + text +
+                     " is there, and whether a program has it cannot be seen from here",
+                 {},
+                 {"run this as root to see it: sudo portico why ..."}};
+    if (file.probed) {
+        made.evidence.push_back("connecting to it: " + file.probed->message());
+    }
+    into.find(std::move(made));
 }
 
 void owned(examiner& into, const socket& owner) {
@@ -63,11 +94,53 @@ bool unusable_file(examiner& into, const std::string& text) {
     }
 }
 
+void bind_to_unseen_owner(examiner& into, const ip::unix_name& name, const socket_file& file) {
+    const auto text = ip::to_text(name);
+    switch (answer_of(file)) {
+    case answer::alive:
+    case answer::full:
+        into.find({cause::in_use,
+                   sureness::certain,
+                   std::string{somebody} + " has " + text,
+                   {"no socket that can be seen has the file, but connecting to it is not refused"},
+                   {}});
+        break;
+    case answer::refused:
+        left_behind(
+            into, text,
+            {"rm " + std::string{name.text()}, "portico listen removes such a file by itself"});
+        break;
+    default:
+        perhaps_left_behind(into, text, file);
+    }
+}
+
+void reach_unseen_owner(examiner& into, const std::string& text, const socket_file& file) {
+    switch (answer_of(file)) {
+    case answer::alive:
+        into.exclude(cause::nobody_listens, std::string{somebody} + " listens at " + text);
+        into.exclude(cause::stale_socket_file, "connecting to " + text + " is not refused");
+        break;
+    case answer::full:
+        into.find({cause::accept_queue_full,
+                   sureness::certain,
+                   "the accept queue of " + std::string{somebody} + " at " + text + " is full",
+                   {"connecting to it would wait (EAGAIN)"},
+                   {}});
+        break;
+    case answer::refused:
+        left_behind(into, text, {"start the program that listens there"});
+        break;
+    default:
+        perhaps_left_behind(into, text, file);
+    }
+}
+
 } // namespace
 
 void examine_unix_bind(examiner& into, const ip::unix_name& name) {
     const auto text = ip::to_text(name);
-    if (const auto* owner = owner_of(into.known(), name)) {
+    if (const auto* owner = owner_in(into.known())) {
         owned(into, *owner);
         return;
     }
@@ -80,12 +153,7 @@ void examine_unix_bind(examiner& into, const ip::unix_name& name) {
     }
     const auto file = into.known().file.value_or(socket_file{});
     if (file.what == socket_file::kind::socket) {
-        into.find(
-            {cause::stale_socket_file,
-             sureness::likely,
-             "the file of " + text + " was left by a program that has ended",
-             {"no socket of this network namespace has the file"},
-             {"rm " + std::string{name.text()}, "portico listen removes such a file by itself"}});
+        bind_to_unseen_owner(into, name, file);
         return;
     }
     if (!file.writable) {
@@ -106,29 +174,32 @@ void examine_unix_connect(examiner& into, const ip::unix_name& name) {
     if (!name.is_abstract() && unusable_file(into, text)) {
         return;
     }
-    const auto* owner = owner_of(into.known(), name);
+    const auto* owner = owner_in(into.known());
+    const auto file = into.known().file.value_or(socket_file{});
+    const bool is_there = !name.is_abstract() && file.what == socket_file::kind::socket;
+    if (is_there && !file.writable) {
+        into.find({cause::no_permission,
+                   sureness::certain,
+                   "user " + std::to_string(into.known().uid) + " may not write to " + text +
+                       ", which connecting needs",
+                   owner == nullptr ? std::vector<std::string>{} : std::vector{line_of(*owner)},
+                   {"chmod or chown " + std::string{name.text()}}});
+        return;
+    }
+    if (owner == nullptr && is_there) {
+        reach_unseen_owner(into, text, file);
+        return;
+    }
     if (owner == nullptr) {
-        const auto file = into.known().file.value_or(socket_file{});
-        const bool stale = !name.is_abstract() && file.what == socket_file::kind::socket;
-        into.find({stale ? cause::stale_socket_file : cause::nobody_listens,
-                   stale ? sureness::likely : sureness::certain,
-                   stale ? "the file of " + text + " was left by a program that has ended"
-                         : "nobody listens at " + text,
+        into.find({cause::nobody_listens,
+                   sureness::certain,
+                   "nobody listens at " + text,
                    {},
                    {"start the program that listens there"}});
         return;
     }
     if (!is_server(*owner)) {
         owned(into, *owner);
-        return;
-    }
-    if (into.known().file && !into.known().file->writable) {
-        into.find({cause::no_permission,
-                   sureness::certain,
-                   "user " + std::to_string(into.known().uid) + " may not write to " + text +
-                       ", which connecting needs",
-                   {line_of(*owner)},
-                   {"chmod or chown " + std::string{name.text()}}});
         return;
     }
     examine_listener(into, *owner);

@@ -2,10 +2,14 @@
 #include "portico/os/route.hpp"
 
 #include <algorithm>
+#include <array>
+#include <csignal>
 #include <gtest/gtest.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <sched.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace portico::os {
@@ -92,14 +96,61 @@ TEST(unix_sockets, are_found_by_their_name) {
     ASSERT_TRUE(os::bind(s, name) && os::listen(s, 3));
     const auto diag = open_sock_diag();
     ASSERT_TRUE(diag);
-    const auto found = unix_sockets(*diag, name);
+    auto found = unix_sockets(*diag);
     if (!found && found.error() == std::errc::no_such_file_or_directory) {
         GTEST_SKIP() << "this kernel has no unix_diag";
     }
     ASSERT_TRUE(found) << found.error().message();
+    std::erase_if(*found, [&](const auto& each) { return each.local != ip::any_endpoint{name}; });
     ASSERT_EQ(found->size(), 1U);
+    EXPECT_FALSE(found->front().file);
     EXPECT_EQ(found->front().most, 3U);
     EXPECT_EQ(found->front().state, socket_state::listening);
+}
+
+// A process in a network namespace of its own, until it is destroyed.
+struct far_process {
+    far_process() {
+        std::array<int, 2> ends{};
+        EXPECT_EQ(::pipe(ends.data()), 0);
+        pid = ::fork();
+        if (pid == 0) {
+            const bool alone =
+                ::unshare(CLONE_NEWNET) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+            const char said = alone ? 'y' : 'n';
+            (void)!::write(ends[1], &said, 1);
+            ::pause();
+            ::_exit(0);
+        }
+        char said = 'n';
+        EXPECT_EQ(::read(ends[0], &said, 1), 1);
+        is_alone = said == 'y';
+        ::close(ends[0]);
+        ::close(ends[1]);
+    }
+    far_process(const far_process&) = delete;
+    far_process& operator=(const far_process&) = delete;
+    ~far_process() {
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+    }
+    pid_t pid = -1;
+    bool is_alone = false;
+};
+
+TEST(find_network_namespaces, counts_those_that_are_more_than_wanted) {
+    const far_process there;
+    if (!there.is_alone) {
+        GTEST_SKIP() << "no network namespace can be made here";
+    }
+    const auto none = find_network_namespaces(0);
+    ASSERT_TRUE(none) << none.error().message();
+    EXPECT_TRUE(none->found.empty());
+    EXPECT_GE(none->left_out, 1U);
+    const auto all = find_network_namespaces(100'000);
+    ASSERT_TRUE(all) << all.error().message();
+    EXPECT_EQ(all->left_out, 0U);
+    EXPECT_FALSE(all->found.empty());
 }
 
 TEST(find_route, to_this_host_is_local) {

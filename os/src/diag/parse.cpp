@@ -8,6 +8,7 @@
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <linux/unix_diag.h>
+#include <sys/sysmacros.h>
 
 namespace portico::os {
 namespace {
@@ -133,6 +134,11 @@ std::optional<ip::unix_name> name_of(bytes_view payload) {
                                   : ip::unix_name::path(text.substr(0, text.find('\0')));
 }
 
+// The kernel's own number of a device has its minor part in the lower 20 bits.
+std::uint64_t as_stat_tells(std::uint32_t device) noexcept {
+    return makedev(device >> 20, device & 0xfffffU);
+}
+
 // False when it is malformed.
 bool read_unix(bytes_view body, std::vector<diagnose::socket>& into) {
     const auto head = leading<unix_diag_msg>(body);
@@ -150,7 +156,7 @@ bool read_unix(bytes_view body, std::vector<diagnose::socket>& into) {
             }
         } else if (type == UNIX_DIAG_VFS) {
             if (const auto file = leading<unix_diag_vfs>(payload)) {
-                read.file = file->udiag_vfs_ino;
+                read.file = {as_stat_tells(file->udiag_vfs_dev), file->udiag_vfs_ino};
             }
         } else if (type == UNIX_DIAG_UID) {
             read.uid = leading<std::uint32_t>(payload).value_or(0);

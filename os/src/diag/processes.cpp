@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace portico::os {
 namespace {
@@ -62,17 +63,22 @@ std::uint64_t inode_of_namespace(const std::string& path) noexcept {
     return ::stat(path.c_str(), &facts) == 0 ? facts.st_ino : 0;
 }
 
+void add(network_namespace which, namespace_search& to, std::size_t most) {
+    if (to.found.size() < most) {
+        to.found.push_back(std::move(which));
+    } else {
+        ++to.left_out;
+    }
+}
+
 // Namespaces that somebody gave a name keep existing without a process (ip-netns(8)).
-void add_named(std::vector<network_namespace>& to, std::uint64_t ours, std::size_t most) {
+void add_named(namespace_search& to, std::unordered_set<std::uint64_t>& seen, std::size_t most) {
     const directory all{::opendir("/run/netns")};
     while (const dirent* each = all ? ::readdir(all.get()) : nullptr) {
         const auto path = std::string{"/run/netns/"} + each->d_name;
         const auto inode = each->d_name[0] == '.' ? 0 : inode_of_namespace(path);
-        const bool known = inode == 0 || inode == ours ||
-                           std::any_of(to.begin(), to.end(),
-                                       [&](const auto& have) { return have.inode == inode; });
-        if (!known && to.size() < most) {
-            to.push_back({inode, 0, path});
+        if (inode != 0 && seen.insert(inode).second) {
+            add({inode, 0, path}, to, most);
         }
     }
 }
@@ -167,17 +173,17 @@ sys_result<namespace_search> find_network_namespaces(std::size_t most) {
     }
     const auto ours = inode_of_namespace("/proc/thread-self/ns/net");
     namespace_search search;
-    std::unordered_map<std::uint64_t, bool> seen{{ours, true}};
+    std::unordered_set<std::uint64_t> seen{ours};
     for (const auto pid : *processes) {
         auto path = proc_path(pid, "ns/net");
         const auto inode = inode_of_namespace(path);
         if (inode == 0) {
             search.hidden += is_hidden(pid, errno) ? 1U : 0U;
-        } else if (seen.emplace(inode, true).second && search.found.size() < most) {
-            search.found.push_back({inode, pid, std::move(path)});
+        } else if (seen.insert(inode).second) {
+            add({inode, pid, std::move(path)}, search, most);
         }
     }
-    add_named(search.found, ours, most);
+    add_named(search, seen, most);
     return search;
 }
 

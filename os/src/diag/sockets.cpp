@@ -211,8 +211,7 @@ sys_result<std::vector<diagnose::socket>> inet_sockets(const fd& diag, const soc
     return all;
 }
 
-sys_result<std::vector<diagnose::socket>> unix_sockets(const fd& diag,
-                                                       const std::optional<ip::unix_name>& name) {
+sys_result<std::vector<diagnose::socket>> unix_sockets(const fd& diag) {
     struct {
         nlmsghdr header;
         unix_diag_req what;
@@ -226,8 +225,7 @@ sys_result<std::vector<diagnose::socket>> unix_sockets(const fd& diag,
     auto all = dump_again(diag, std::as_bytes(std::span{&request, 1}), ip::transport::tcp);
     if (all) {
         std::erase_if(*all, [&](const auto& each) {
-            const auto* have = std::get_if<ip::unix_name>(&each.local);
-            return have == nullptr || (name && *have != *name);
+            return !std::holds_alternative<ip::unix_name>(each.local);
         });
     }
     return all;

@@ -66,8 +66,18 @@ std::vector<diagnose::socket> sockets_of(pid_t pid, const std::vector<os::open_s
             keep(os::inet_sockets(*diag, which), std::string{ip::to_text(over)} + " sockets");
         }
     }
-    keep(os::unix_sockets(*diag, std::nullopt), "UNIX sockets");
+    keep(os::unix_sockets(*diag), "UNIX sockets");
     return mine;
+}
+
+// A UNIX socket of a process is known already: its path may be relative, and the process have a
+// root directory of its own.
+diagnose::facts of_one_socket(diagnose::socket which, const diagnose::process& who) {
+    diagnose::facts known;
+    which.holders = {0};
+    known.sockets = {std::move(which)};
+    known.processes = {who};
+    return known;
 }
 
 } // namespace
@@ -120,7 +130,9 @@ tl::expected<process_places, std::error_code> diagnose_process(pid_t pid,
         asked.over = each.over;
         asked.text = ip::to_text(each.local);
         asked.places = {each.local};
-        made.each.push_back(diagnose_here(asked, how));
+        made.each.push_back(std::holds_alternative<ip::unix_name>(each.local)
+                                ? diagnose::diagnose(asked, of_one_socket(each, made.who))
+                                : diagnose_here(asked, how));
         made.sockets.push_back(std::move(each));
     }
     return made;

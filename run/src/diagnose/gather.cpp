@@ -3,7 +3,6 @@
 #include "portico/diagnose/proc_text.hpp"
 #include "portico/os/counters.hpp"
 #include "portico/os/facts.hpp"
-#include "portico/os/listening.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -20,29 +19,6 @@ constexpr std::size_t most_namespaces = 256;
 bool is_on(const std::string& sysctl) {
     const auto text = os::read_sysctl(sysctl);
     return text && *text != "0";
-}
-
-diagnose::socket_file look_at(const ip::unix_name& name) {
-    const std::string path{name.text()};
-    const auto slash = path.rfind('/');
-    const auto directory = slash == std::string::npos
-                               ? std::string{"."}
-                               : path.substr(0, std::max<std::size_t>(slash, 1));
-    diagnose::socket_file made;
-    const auto seen = os::lstat(path);
-    if (seen) {
-        made.what = seen->is_socket ? diagnose::socket_file::kind::socket
-                                    : diagnose::socket_file::kind::other;
-        made.inode = seen->which.inode;
-        made.writable = ::access(path.c_str(), W_OK) == 0;
-    } else if (seen.error() == std::errc::permission_denied) {
-        made.what = diagnose::socket_file::kind::hidden;
-    } else if (!os::lstat(directory)) {
-        made.what = diagnose::socket_file::kind::no_directory;
-    } else {
-        made.writable = ::access(directory.c_str(), W_OK) == 0;
-    }
-    return made;
 }
 
 } // namespace
@@ -151,19 +127,6 @@ void fact_gatherer::sockets() {
     }
 }
 
-void fact_gatherer::unix_side(const ip::unix_name& name) {
-    if (!name.is_abstract()) {
-        made_.file = look_at(name);
-    }
-    if (const auto diag = open_diag()) {
-        if (auto got = os::unix_sockets(*diag, name)) {
-            made_.sockets = std::move(*got);
-        } else {
-            note("the UNIX sockets", got.error());
-        }
-    }
-}
-
 void fact_gatherer::owners() {
     add_owners(made_, how_.every_holder);
 }
@@ -175,12 +138,7 @@ bool fact_gatherer::somebody_listens() const {
     });
 }
 
-void fact_gatherer::other_namespaces() {
-    const bool here = std::any_of(asked_.places.begin(), asked_.places.end(),
-                                  [&](const auto& each) { return is_here(each); });
-    if (!here || somebody_listens()) {
-        return;
-    }
+void fact_gatherer::each_namespace(const namespace_look& look) {
     const auto search = os::find_network_namespaces(most_namespaces);
     if (!search) {
         note("other network namespaces", search.error());
@@ -189,23 +147,15 @@ void fact_gatherer::other_namespaces() {
     std::size_t refused = 0;
     for (const auto& each : search->found) {
         const auto diag = os::open_sock_diag_in(each);
-        refused += diag ? 0U : 1U;
-        std::vector<diagnose::socket> found;
-        for (const auto port : diag ? ports() : std::vector<std::uint16_t>{}) {
-            for (const auto family : {ip::family::v4, ip::family::v6}) {
-                os::socket_query which;
-                which.family = family;
-                which.over = asked_.over;
-                which.states = {asked_.over == ip::transport::tcp ? socket_state::listening
-                                                                  : socket_state::bound};
-                which.local_port = port;
-                add_sockets(*diag, which, found);
-            }
+        if (diag) {
+            look(*diag, each);
+        } else {
+            ++refused;
         }
-        if (!found.empty()) {
-            const auto who = os::read_process(each.pid);
-            made_.elsewhere.push_back({found.front(), who.value_or(diagnose::process{})});
-        }
+    }
+    if (search->left_out > 0) {
+        made_.unseen.push_back("other network namespaces: " + std::to_string(search->left_out) +
+                               " beyond the first " + std::to_string(most_namespaces));
     }
     if (refused > 0 || search->hidden > 0) {
         made_.unseen.push_back("other network namespaces: " +
@@ -214,6 +164,32 @@ void fact_gatherer::other_namespaces() {
                                                   std::to_string(search->hidden) + ")") +
                                "; as root they can be seen (sudo)");
     }
+}
+
+void fact_gatherer::other_namespaces() {
+    const bool here = std::any_of(asked_.places.begin(), asked_.places.end(),
+                                  [&](const auto& each) { return is_here(each); });
+    if (!here || somebody_listens()) {
+        return;
+    }
+    each_namespace([this](const os::fd& diag, const os::network_namespace& where) {
+        std::vector<diagnose::socket> found;
+        for (const auto port : ports()) {
+            for (const auto family : {ip::family::v4, ip::family::v6}) {
+                os::socket_query which;
+                which.family = family;
+                which.over = asked_.over;
+                which.states = {asked_.over == ip::transport::tcp ? socket_state::listening
+                                                                  : socket_state::bound};
+                which.local_port = port;
+                add_sockets(diag, which, found);
+            }
+        }
+        if (!found.empty()) {
+            const auto who = os::read_process(where.pid);
+            made_.elsewhere.push_back({found.front(), who.value_or(diagnose::process{})});
+        }
+    });
 }
 
 } // namespace portico::run

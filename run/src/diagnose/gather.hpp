@@ -2,7 +2,10 @@
 #pragma once
 
 #include "portico/os/diag.hpp"
+#include "portico/os/listening.hpp"
 #include "portico/run/diagnose.hpp"
+
+#include <functional>
 
 namespace portico::run {
 
@@ -17,6 +20,9 @@ private:
     void host();
     void sockets();
     void unix_side(const ip::unix_name& name);
+    void look_at_file(const ip::unix_name& name);
+    void find_file_owner(const ip::unix_name& name);
+    void probe(const ip::unix_name& name);
     void owners();
     void other_namespaces();
     void what_is_shared(); // by both ways
@@ -25,9 +31,13 @@ private:
     void attempts();
 
     // ---- pieces ----
+    using namespace_look = std::function<void(const os::fd& diag, const os::network_namespace&)>;
+    void each_namespace(const namespace_look& look); // but ours
     std::optional<os::fd> open_diag();
     void add_sockets(const os::fd& diag, const os::socket_query& which,
                      std::vector<diagnose::socket>& to);
+    void add_unix_sockets(const os::fd& diag,
+                          const std::function<bool(const diagnose::socket&)>& wanted);
     void note(std::string what, const std::error_code& why);
     [[nodiscard]] bool is_here(const ip::any_endpoint& which) const;
     [[nodiscard]] bool somebody_listens() const;
@@ -36,6 +46,7 @@ private:
     const diagnose::question& asked_;
     const diagnose_options& how_;
     diagnose::facts made_;
+    std::optional<os::file_identity> file_; // of a UNIX socket
 };
 
 // Finds the processes that have these sockets open, and their flags, and puts them in.

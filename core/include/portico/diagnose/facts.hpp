@@ -26,6 +26,12 @@ enum class socket_state : std::uint8_t {
     time_wait,
 };
 
+// Which file it is, as stat(2) tells it.
+struct file_id {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0; // of sock_diag(7): its lower 32 bits
+};
+
 // One socket as the kernel tells of it. What the kernel does not give is unset.
 struct socket {
     ip::transport over = ip::transport::tcp; // of UNIX sockets udp: datagrams
@@ -45,7 +51,7 @@ struct socket {
     std::optional<std::uint32_t> drops{};             // packets that it has dropped
     std::optional<std::chrono::milliseconds> left{};  // in TIME-WAIT: until it is gone
     std::optional<std::chrono::milliseconds> quiet{}; // since it has sent something, or was made
-    std::optional<std::uint64_t> file{}; // of a UNIX socket: inode of the file in its place
+    std::optional<file_id> file{}; // of a UNIX socket: the one that it has made
     std::vector<std::size_t> holders{};  // into facts::processes
 };
 
@@ -102,7 +108,7 @@ struct drop_counters {
     std::optional<std::uint64_t> reverse_path; // IPReversePathFilter
 };
 
-// The file where a UNIX socket is, or would be.
+// The file where a UNIX socket is, or would be; of connect and accept the one that links lead to.
 struct socket_file {
     enum class kind : std::uint8_t {
         none,         // there is no such file
@@ -112,8 +118,9 @@ struct socket_file {
         hidden,       // it cannot be looked at
     };
     kind what = kind::none;
-    std::uint64_t inode = 0;
-    bool writable = true; // by us: connecting needs that; of `none`: so is the directory
+    bool writable = true; // by who asks: connecting needs that; of `none`: so is the directory
+    // What connecting says when nobody was found who has it; no error: somebody accepts.
+    std::optional<std::error_code> probed{};
 };
 
 struct port_range {
@@ -136,7 +143,8 @@ struct facts {
     bool bindv6only = false;          // net.ipv6.bindv6only
     port_range ephemeral;             // net.ipv4.ip_local_port_range
     std::vector<port_range> reserved; // net.ipv4.ip_local_reserved_ports
-    // At the port, of both families, and of UNIX sockets those of the name.
+    // At the port, of both families; of UNIX sockets the one that the file is of, in whichever
+    // network namespace, or that has the abstract name.
     std::vector<socket> sockets;
     std::vector<socket> outgoing; // towards the places that are to be reached
     std::vector<process> processes;

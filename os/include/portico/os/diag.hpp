@@ -47,10 +47,9 @@ struct diag_reply {
 // their zone. Memory: the sockets it picks, and 64 KiB.
 [[nodiscard]] sys_result<std::vector<diagnose::socket>> inet_sockets(const fd& diag,
                                                                      const socket_query& which);
-// The UNIX sockets with this name, or `all` of them that have one; stream ones that are connected
-// are left out. ENOENT: no unix_diag.
-[[nodiscard]] sys_result<std::vector<diagnose::socket>>
-unix_sockets(const fd& diag, const std::optional<ip::unix_name>& name);
+// The UNIX sockets that have a name; stream ones that are connected are left out. ENOENT: no
+// unix_diag. The names are those that bind(2) was given: relative ones, and through links, as well.
+[[nodiscard]] sys_result<std::vector<diagnose::socket>> unix_sockets(const fd& diag);
 
 // ---- processes ----
 
@@ -95,6 +94,7 @@ struct network_namespace {
 struct namespace_search {
     std::vector<network_namespace> found; // without ours
     std::size_t hidden = 0;               // processes that do not show theirs
+    std::size_t left_out = 0;             // that were more than `most`
 };
 // At most `most` of them.
 [[nodiscard]] sys_result<namespace_search> find_network_namespaces(std::size_t most);

@@ -22,7 +22,8 @@ struct diagnose_options {
 };
 
 // Gathers what the question needs and decides. It opens no socket that listens, binds nothing and
-// changes nothing. What could not be seen is in diagnosis::unseen.
+// changes nothing; the file of a UNIX socket that nobody seems to have is asked by one connection.
+// What could not be seen is in diagnosis::unseen.
 //
 // Time: it blocks, for a few milliseconds and `try_for`; looking for a process takes as many
 // readlink(2) as there are descriptors on the host, at most. Memory: the sockets at the port.
