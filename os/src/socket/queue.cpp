@@ -1,15 +1,17 @@
 #include "portico/os/queue.hpp"
 #include "call.hpp"
+#include "netlink/talk.hpp"
 
-#include <algorithm>
-#include <array>
-#include <cstring>
+#include <ctime>
+#include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 namespace portico::os {
@@ -25,75 +27,134 @@ sys_result<accept_queue> of_tcp(int s) noexcept {
     return accept_queue{told.tcpi_unacked, told.tcpi_sacked};
 }
 
-// NLMSG_ALIGN and NLA_ALIGN without their signed numbers.
-constexpr std::size_t aligned(std::size_t size) noexcept {
-    return (size + 3) & ~std::size_t{3};
-}
-constexpr std::size_t head_size = aligned(sizeof(nlmsghdr));
-constexpr std::size_t attribute_head = aligned(sizeof(nlattr));
-
-struct diag_request {
-    nlmsghdr head;
-    unix_diag_req what;
-};
-
-// The attribute UNIX_DIAG_RQLEN of one answer.
-sys_result<accept_queue> read_answer(const std::byte* bytes, std::size_t size) noexcept {
-    nlmsghdr head{};
-    std::memcpy(&head, bytes, std::min(size, sizeof head));
-    if (size < sizeof head || head.nlmsg_len > size) {
-        return failure(EPROTO);
-    }
-    if (head.nlmsg_type == NLMSG_ERROR) {
-        nlmsgerr why{};
-        std::memcpy(&why, bytes + head_size, std::min(size - head_size, sizeof why));
-        return failure(-why.error);
-    }
-    std::size_t at = head_size + aligned(sizeof(unix_diag_msg));
-    while (at + sizeof(nlattr) <= head.nlmsg_len) {
-        nlattr attribute{};
-        std::memcpy(&attribute, bytes + at, sizeof attribute);
-        unix_diag_rqlen lengths{};
-        if (attribute.nla_type == UNIX_DIAG_RQLEN &&
-            at + attribute_head + sizeof lengths <= head.nlmsg_len) {
-            std::memcpy(&lengths, bytes + at + attribute_head, sizeof lengths);
-            return accept_queue{lengths.udiag_rqueue, lengths.udiag_wqueue};
-        }
-        if (attribute.nla_len < sizeof attribute) {
-            break;
-        }
-        at += aligned(attribute.nla_len);
-    }
-    return failure(EPROTO);
-}
-
-sys_result<accept_queue> of_unix(int s) noexcept {
+// What sock_diag(7) tells of one UNIX socket, or the errno of its refusal.
+template <class See>
+sys_status ask_of_unix(int s, std::uint32_t show, See see) {
     struct stat facts {};
     if (::fstat(s, &facts) != 0) {
         return failure(errno);
     }
-    const fd netlink{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)};
-    if (!netlink) {
-        return failure(errno);
+    const auto diag = open_netlink(NETLINK_SOCK_DIAG);
+    if (!diag) {
+        return tl::unexpected{diag.error()};
     }
-    diag_request ask{};
+    struct {
+        nlmsghdr head;
+        unix_diag_req what;
+    } ask{};
     ask.head.nlmsg_len = sizeof ask;
     ask.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
     ask.head.nlmsg_flags = NLM_F_REQUEST;
     ask.what.sdiag_family = AF_UNIX;
     ask.what.udiag_states = ~0U;
     ask.what.udiag_ino = static_cast<__u32>(facts.st_ino); // those of sockets have 32 bits
-    ask.what.udiag_show = UDIAG_SHOW_RQLEN;
+    ask.what.udiag_show = show;
     ask.what.udiag_cookie[0] = ~0U; // any
     ask.what.udiag_cookie[1] = ~0U;
-    // Answers come within the call, so there is nothing to wait for.
-    if (::send(netlink.raw(), &ask, sizeof ask, 0) < 0) {
-        return failure(errno);
+    if (auto sent = send_netlink(*diag, std::as_bytes(std::span{&ask, 1})); !sent) {
+        return sent;
     }
-    alignas(nlmsghdr) std::array<std::byte, 1024> answer{};
-    const auto size =
-        without_eintr([&] { return ::recv(netlink.raw(), answer.data(), answer.size(), 0); });
-    return size < 0 ? failure(errno) : read_answer(answer.data(), static_cast<std::size_t>(size));
+    // Answers come within the call, so there is nothing to wait for.
+    std::vector<std::byte> room;
+    const auto got = receive_netlink(*diag, room);
+    if (!got) {
+        return tl::unexpected{got.error()};
+    }
+    const auto state = each_message(got->bytes, 0, [&](const nlmsghdr&, bytes_view body) {
+        return each_attribute(after(body, sizeof(unix_diag_msg)), see);
+    });
+    if (state.error != 0 || state.malformed) {
+        return failure(state.error != 0 ? state.error : EPROTO);
+    }
+    return {};
+}
+
+sys_result<accept_queue> of_unix(int s) {
+    std::optional<accept_queue> found;
+    const auto told = ask_of_unix(s, UDIAG_SHOW_RQLEN, [&found](int type, bytes_view payload) {
+        const auto lengths = leading<unix_diag_rqlen>(payload);
+        if (type == UNIX_DIAG_RQLEN && lengths) {
+            found = accept_queue{lengths->udiag_rqueue, lengths->udiag_wqueue};
+        }
+    });
+    if (!told) {
+        return tl::unexpected{told.error()};
+    }
+    return found ? sys_result<accept_queue>{*found} : failure(EPROTO);
+}
+
+sys_result<std::vector<std::uint64_t>> clients_of_unix(int s) {
+    std::vector<std::uint64_t> found;
+    const auto told = ask_of_unix(s, UDIAG_SHOW_ICONS, [&found](int type, bytes_view payload) {
+        for (; type == UNIX_DIAG_ICONS && payload.size() >= sizeof(__u32);
+             payload = payload.subspan(sizeof(__u32))) {
+            found.push_back(*leading<__u32>(payload));
+        }
+    });
+    if (!told) {
+        return tl::unexpected{told.error()};
+    }
+    return found;
+}
+
+// Connections to this port in the states that one can wait in, ESTABLISHED and CLOSE-WAIT: the
+// kernel picks them (INET_DIAG_REQ_BYTECODE).
+struct connection_query {
+    nlmsghdr head;
+    inet_diag_req_v2 what;
+    nlattr filter;
+    inet_diag_bc_op compare;
+    inet_diag_bc_op port; // its `no`
+};
+
+connection_query query_for(int family, std::uint16_t port) noexcept {
+    connection_query ask{};
+    ask.head.nlmsg_len = sizeof ask;
+    ask.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    ask.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    ask.what.sdiag_family = static_cast<__u8>(family);
+    ask.what.sdiag_protocol = IPPROTO_TCP;
+    ask.what.idiag_states = 1U << TCP_ESTABLISHED | 1U << TCP_CLOSE_WAIT;
+    ask.filter.nla_type = INET_DIAG_REQ_BYTECODE;
+    constexpr auto code = sizeof ask.compare + sizeof ask.port;
+    ask.filter.nla_len = sizeof ask.filter + code;
+    ask.compare = {INET_DIAG_BC_S_EQ, code, code + 4}; // `no`: behind the end, which refuses
+    ask.port.no = port;
+    return ask;
+}
+
+sys_result<std::vector<std::uint64_t>> clients_of_tcp(int s, int family) {
+    const auto at = getsockname(s);
+    const auto* local = at ? std::get_if<ip::endpoint>(&*at) : nullptr;
+    if (local == nullptr) {
+        return failure(EINVAL);
+    }
+    const auto diag = open_netlink(NETLINK_SOCK_DIAG);
+    if (!diag) {
+        return tl::unexpected{diag.error()};
+    }
+    const auto ask = query_for(family, local->port);
+    const auto is_ours = [&](const inet_diag_msg& each) {
+        const auto to = netlink_address(std::as_bytes(std::span{each.id.idiag_src}),
+                                        each.idiag_family == AF_INET6);
+        return each.idiag_inode == 0 && // nobody has accepted it
+               (local->address.is_unspecified() || to == local->address.with_zone({}));
+    };
+    std::vector<std::uint64_t> found;
+    const auto done = read_netlink(*diag, std::as_bytes(std::span{&ask, 1}), [&](bytes_view bytes) {
+        return each_message(bytes, 0, [&](const nlmsghdr&, bytes_view body) {
+            const auto each = leading<inet_diag_msg>(body);
+            if (each && is_ours(*each)) {
+                found.push_back(each->id.idiag_cookie[0] | std::uint64_t{each->id.idiag_cookie[1]}
+                                                               << 32U);
+            }
+            return each.has_value();
+        });
+    });
+    if (!done) {
+        return tl::unexpected{done.error()};
+    }
+    return found;
 }
 
 sys_result<int> option(int s, int which) noexcept {
@@ -105,9 +166,8 @@ sys_result<int> option(int s, int which) noexcept {
     return value;
 }
 
-} // namespace
-
-sys_result<accept_queue> accept_queue_of(int s) noexcept {
+// AF_*; EINVAL when it does not listen.
+sys_result<int> family_of_listening(int s) noexcept {
     const auto listens = option(s, SO_ACCEPTCONN);
     if (!listens) {
         return tl::unexpected{listens.error()};
@@ -115,10 +175,45 @@ sys_result<accept_queue> accept_queue_of(int s) noexcept {
     if (*listens == 0) {
         return failure(EINVAL);
     }
-    return option(s, SO_DOMAIN) == AF_UNIX ? of_unix(s) : of_tcp(s);
+    return option(s, SO_DOMAIN);
+}
+
+std::int64_t nanoseconds(const timespec& when) noexcept {
+    return std::int64_t{when.tv_sec} * 1'000'000'000 + when.tv_nsec;
+}
+
+// Of the datagram that was looked at last. The first call lets the kernel note the time of each
+// that comes from then on; of others it says the time of this call.
+std::optional<std::int64_t> time_of_arrival(int s, std::int64_t looked) noexcept {
+    timespec came{};
+    if (::ioctl(s, SIOCGSTAMPNS, &came) != 0 || nanoseconds(came) >= looked) {
+        return std::nullopt;
+    }
+    return nanoseconds(came);
+}
+
+} // namespace
+
+sys_result<accept_queue> accept_queue_of(int s) {
+    const auto family = family_of_listening(s);
+    if (!family) {
+        return tl::unexpected{family.error()};
+    }
+    return *family == AF_UNIX ? of_unix(s) : of_tcp(s);
+}
+
+sys_result<std::vector<std::uint64_t>> waiting_connections(int s) {
+    const auto family = family_of_listening(s);
+    if (!family) {
+        return tl::unexpected{family.error()};
+    }
+    return *family == AF_UNIX ? clients_of_unix(s) : clients_of_tcp(s, *family);
 }
 
 sys_result<peeked_datagram> peek_datagram(int s, std::span<std::byte> into) noexcept {
+    static_cast<void>(time_of_arrival(s, 0));
+    timespec looked{};
+    static_cast<void>(::clock_gettime(CLOCK_REALTIME, &looked));
     sockaddr_bytes from;
     const auto size = size_of(without_eintr([&] {
         from.size = sizeof from.storage;
@@ -128,7 +223,7 @@ sys_result<peeked_datagram> peek_datagram(int s, std::span<std::byte> into) noex
     if (!size) {
         return tl::unexpected{size.error()};
     }
-    return peeked_datagram{*size, from_sockaddr(from)};
+    return peeked_datagram{*size, from_sockaddr(from), time_of_arrival(s, nanoseconds(looked))};
 }
 
 bool is_readable(int descriptor) noexcept {

@@ -24,34 +24,42 @@ using boost::system::error_code;
 // When the socket cannot be watched, it is looked at.
 constexpr auto look_again = std::chrono::milliseconds{100};
 
-// What a program would take first.
-struct queue_head {
-    std::optional<std::uint32_t> connections{}; // of a listening socket
-    std::optional<os::peeked_datagram> datagram{};
-    std::array<std::byte, 256> bytes{}; // its beginning
+// What a program would take.
+struct socket_queue {
+    std::optional<serve::waiting_clients> clients{}; // of a listening socket
+    std::optional<os::peeked_datagram> datagram{};   // else the first one
+    std::array<std::byte, 256> bytes{};              // its beginning
 };
 
-queue_head head_of(int socket) {
-    queue_head head;
+socket_queue queue_of(int socket) {
+    socket_queue seen;
     if (const auto queue = os::accept_queue_of(socket)) {
-        head.connections = queue->waiting;
-    } else if (const auto seen = os::peek_datagram(socket, head.bytes)) {
-        head.datagram = *seen;
+        auto& clients = seen.clients.emplace();
+        clients.at_least = clients.at_most = queue->waiting;
+        if (auto who = os::waiting_connections(socket)) {
+            clients.who = *std::move(who);
+        }
+        if (const auto later = os::accept_queue_of(socket)) {
+            clients.at_most = later->waiting;
+        }
+    } else if (const auto first = os::peek_datagram(socket, seen.bytes)) {
+        seen.datagram = *first;
     }
-    return head;
+    return seen;
 }
 
-// Whether somebody has taken something between the two. A client that repeats itself, or takes the
-// place of the one that was taken, is mistaken for the same one.
-std::optional<bool> has_taken(const queue_head& before, const queue_head& after) {
-    if (before.connections && after.connections) {
-        return *after.connections < *before.connections;
+// Whether somebody has taken something between the two. Where the kernel does not say when a
+// datagram came, one that takes the place of its like is mistaken for it.
+std::optional<bool> has_taken(const socket_queue& before, const socket_queue& after) {
+    if (before.clients && after.clients) {
+        return serve::has_taken(*before.clients, *after.clients);
     }
-    if (before.datagram && after.datagram) {
-        return before.datagram->size != after.datagram->size ||
-               before.datagram->from != after.datagram->from || before.bytes != after.bytes;
+    if (!before.datagram || !after.datagram) {
+        return std::nullopt;
     }
-    return std::nullopt;
+    const auto &was = *before.datagram, &is = *after.datagram;
+    return was.size != is.size || was.from != is.from || before.bytes != after.bytes ||
+           (was.came && is.came && was.came != is.came);
 }
 
 program_options prepared(program_options options) {
@@ -76,6 +84,9 @@ struct watched_socket {
             error_code wrong; // then it is looked at from time to time
             watch.assign(raw, wrong);
         }
+        if (over == ip::transport::udp) {
+            static_cast<void>(os::peek_datagram(raw, {})); // its kernel notes when they come
+        }
     }
 
     ip::any_endpoint at;
@@ -87,7 +98,7 @@ struct watched_socket {
     serve::restart_pause pause{};
     std::shared_ptr<program_process> program{}; // while it runs
     std::uint64_t number = 0;                   // of this run
-    queue_head head{};                          // before it
+    socket_queue queue{};                       // before it
 };
 
 } // namespace
@@ -154,7 +165,7 @@ void waiting_program::state::handle_readable(watched_socket& on) {
     if (!os::is_readable(on.raw)) {
         return wait(on);
     }
-    on.head = head_of(on.raw);
+    on.queue = queue_of(on.raw);
     on.number = ++runs;
     on.program = std::make_shared<program_process>(host, on.number,
                                                    [weak = weak_from_this(), &on](program_end how) {
@@ -182,7 +193,7 @@ void waiting_program::state::handle_end(watched_socket& on, program_end how) {
         run.started = how.started;
         run.lasted = how.lasted;
         run.is_waited = os::is_readable(on.raw);
-        run.took = has_taken(on.head, head_of(on.raw));
+        run.took = has_taken(on.queue, queue_of(on.raw));
         end.pause = on.pause.handle_end(run);
         end.in_vain = on.pause.in_vain();
         if (end.pause > duration::zero()) {

@@ -150,6 +150,45 @@ TEST_F(waiting_program_test, has_the_socket_to_itself) {
     EXPECT_EQ(service->counters().programs.started, 5U);
 }
 
+// Somebody has always taken the place of the client that was served.
+TEST_F(waiting_program_test, that_has_served_its_client_is_not_held_up_by_the_next_one) {
+    open_loopback(ip::transport::tcp);
+    serve(python(serve_one("'x'") + "client.close()\n"
+                                    "import select\n"
+                                    "select.select([listening], [], [])\n"));
+    auto client = connect();
+    for (std::size_t i = 1; i <= 5; ++i) {
+        EXPECT_EQ(read_to_end(client), "x");
+        client = connect();
+        run_until_ends(i);
+        EXPECT_EQ(ends[i - 1].pause, duration::zero()) << i;
+    }
+    EXPECT_EQ(service->counters().in_vain, 0U);
+}
+
+TEST_F(waiting_program_test, that_has_taken_its_datagram_is_not_held_up_by_a_copy_of_it) {
+    open_loopback(ip::transport::udp);
+    serve(python("import select, socket\n"
+                 "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, fileno=0)\n"
+                 "text, who = s.recvfrom(100)\n"
+                 "s.sendto(text, who)\n"
+                 "select.select([s], [], [])\n"));
+    asio::ip::udp::socket client{context, {asio::ip::address_v4::loopback(), 0}};
+    client.connect({asio::ip::address_v4::loopback(), port()});
+    client.send(asio::buffer("query", 5));
+    for (std::size_t i = 1; i <= 5; ++i) {
+        std::array<char, 20> answer{};
+        std::size_t size = 0;
+        client.async_receive(asio::buffer(answer),
+                             [&](error_code, std::size_t got) { size = got; });
+        run_until([&] { return size != 0; });
+        client.send(asio::buffer("query", 5));
+        run_until_ends(i);
+        EXPECT_EQ(ends[i - 1].pause, duration::zero()) << i;
+    }
+    EXPECT_EQ(service->counters().in_vain, 0U);
+}
+
 TEST_F(waiting_program_test, may_serve_many_clients_in_one_run) {
     open_loopback(ip::transport::tcp);
     serve(python("import socket\n"
@@ -288,6 +327,26 @@ TEST_F(waiting_program_test, is_told_to_end_when_the_service_drains) {
     EXPECT_EQ(service->running(), 0U);
     context.restart();
     context.run(); // returns: nothing is waited for any more
+}
+
+// It has no trap, and dies of the signal that it was sent.
+TEST_F(waiting_program_test, that_was_told_to_end_has_not_crashed) {
+    open_loopback(ip::transport::tcp);
+    serve(python("import socket\n"
+                 "listening = socket.socket(fileno=0)\n"
+                 "client, _ = listening.accept()\n"
+                 "client.sendall(b'ready')\n"
+                 "client.close()\n"
+                 "listening.accept()\n"));
+    auto client = connect();
+    EXPECT_EQ(read_to_end(client), "ready");
+    service->drain();
+    run_until_ends(1);
+    EXPECT_EQ(ends[0].exit_status, 128 + SIGTERM);
+    ASSERT_TRUE(ends[0].why);
+    EXPECT_EQ(ends[0].why->code, std::errc::operation_canceled);
+    EXPECT_EQ(service->counters().programs.stopped, 1U);
+    EXPECT_EQ(service->counters().programs.crashed, 0U);
 }
 
 TEST_F(waiting_program_test, that_does_not_end_is_killed) {

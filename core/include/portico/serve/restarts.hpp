@@ -6,8 +6,23 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace portico::serve {
+
+// Who waited at a listening socket at one moment, or in a short while.
+struct waiting_clients {
+    std::uint64_t at_least = 0; // in all, counted before `who`
+    std::uint64_t at_most = 0;  // and after it
+    // What tells them apart, as far as it is known; 0: one that cannot be told from others.
+    // nullopt: none of them can.
+    std::optional<std::vector<std::uint64_t>> who{};
+};
+// Whether one of them has been accepted between the two, while others came. nullopt: it cannot be
+// told, for only their numbers are known. One that has reset its connection while it waited is
+// mistaken for one that was accepted. Time: n log n.
+[[nodiscard]] std::optional<bool> has_taken(const waiting_clients& before,
+                                            const waiting_clients& after);
 
 // How a run of it went.
 struct program_run {
