@@ -198,7 +198,8 @@ void program_process::handle_look() {
 void program_process::count(const os::exit_report& report) {
     auto& counts = host_.counters;
     end_.exit_status = report.status();
-    if (forced_ == forced::stopped) {
+    const bool obeyed = is_asked_ && report.by_signal && report.number == SIGTERM;
+    if (forced_ == forced::stopped || (forced_ == forced::no && obeyed)) {
         ++counts.stopped;
         end_.why = failed(ECANCELED, operation::close, side::caller);
     } else if (forced_ == forced::overtime) {
@@ -260,7 +261,8 @@ void program_process::stop() {
     stop_at_birth_ = true;
 }
 
-void program_process::ask_to_end() const {
+void program_process::ask_to_end() {
+    is_asked_ = true;
     static_cast<void>(program_.kill_group(SIGTERM));
 }
 

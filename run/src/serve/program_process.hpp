@@ -52,8 +52,8 @@ public:
     void start_between(int in, int out, std::span<const serve::variable> variables);
     // SIGTERM, and SIGKILL after the grace. The end is told as ECANCELED.
     void stop();
-    // SIGTERM alone, which it may take as it likes.
-    void ask_to_end() const;
+    // SIGTERM alone, which it may take as it likes. If it dies of it, the end is told as ECANCELED.
+    void ask_to_end();
     // Nothing that is pending has an effect from here on; the program runs.
     void abandon();
 
@@ -89,6 +89,7 @@ private:
     bool is_born_ = false;
     bool stop_at_birth_ = false;
     forced forced_ = forced::no;
+    bool is_asked_ = false; // to end
     bool over_ = false;
 };
 

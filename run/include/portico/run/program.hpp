@@ -52,7 +52,8 @@ struct program_options {
     std::function<void(const program_line&)> tell_line{}; // never within a call
     // How long a program may run; then SIGTERM and, after the grace, SIGKILL.
     std::optional<duration> time_limit{};
-    duration grace = std::chrono::seconds{1}; // the same for stop_now()
+    duration grace =
+        std::chrono::seconds{1}; // the same for stop_now(); or it died of drain()'s SIGTERM
     // Whose threads wait while a program is made for a connection, which may be long when its file
     // is on a slow disk or the host is busy; empty: the thread of the service does, and nobody else
     // is served meanwhile. Signals should be blocked in them.
