@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     known.outgoing = std::move(reply.sockets);
     os::nat_listing rules;
     os::parse_nat(bytes, rules);
-    known.nat = rules.rules();
+    known.nat = rules.rules().value_or(std::vector<diagnose::nat_rule>{});
 
     for (const auto what : {diagnose::act::bind, diagnose::act::accept, diagnose::act::connect}) {
         diagnose::question asked;

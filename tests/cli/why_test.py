@@ -456,6 +456,78 @@ class Accept(Situation):
         ip("addr add 192.0.2.1/24 dev lo")
         self.expect("none", f"192.0.2.1:{PORT}", "--accept")
 
+    def nat(self, rules, hook="prerouting"):
+        """These rules in a chain of this hook, and others without one as they need them."""
+        subprocess.run(["nft", "delete", "table", "ip", "t"], capture_output=True)
+        run("nft", f"add table ip t; add chain ip t sub; add chain ip t base {{ type nat hook {hook} priority -100; }};"
+                   + rules.replace("BASE", "add rule ip t base").replace("SUB", "add rule ip t sub"))
+
+    def test_what_comes_before_a_nat_rule_is_heeded(self):
+        self.needs("nft")
+        ip("addr add 192.0.2.1/24 dev lo")
+        self.nginx(f"0.0.0.0:{PORT}")
+        for rules, sure in (
+                (f"BASE tcp dport {PORT} accept; BASE tcp dport {PORT} redirect to :9090", None),
+                (f"BASE tcp dport {PORT + 1} accept; BASE tcp dport {PORT} redirect to :9090", "certain"),
+                (f"BASE ip saddr 198.51.100.1 accept; BASE tcp dport {PORT} redirect to :9090", "likely"),
+                (f"BASE jump sub; SUB tcp dport {PORT} return; SUB tcp dport {PORT} redirect to :9090", None),
+                (f"BASE jump sub; BASE tcp dport {PORT} redirect to :9090; SUB tcp dport {PORT} return", "certain"),
+                (f"BASE goto sub; BASE tcp dport {PORT} redirect to :9090; SUB counter", None),
+                (f"BASE tcp dport {PORT + 1} jump sub; SUB meta l4proto tcp redirect to :9090", None),
+                (f"BASE tcp dport {PORT} jump sub; SUB meta l4proto tcp redirect to :9090", "certain")):
+            self.nat(rules)
+            answer = self.expect("nat_rule" if sure else "none", f"192.0.2.1:{PORT}", "--accept")
+            self.assertEqual(answer.sure, sure, rules)
+
+    def test_nat_rules_with_maps(self):
+        self.needs("nft")
+        ip("addr add 192.0.2.1/24 dev lo")
+        self.nginx(f"0.0.0.0:{PORT}")
+        for rules, sure in (
+                (f"BASE meta l4proto tcp redirect to :tcp dport map {{ {PORT} : 9090 }}", "likely"),
+                (f"BASE dnat to tcp dport map {{ {PORT} : 198.51.100.7 }}", "likely"),
+                (f"BASE dnat to tcp dport map {{ {PORT + 1} : 198.51.100.7 }}", None),
+                (f"BASE tcp dport vmap {{ {PORT} : jump sub }}; SUB dnat to 198.51.100.7", "certain"),
+                (f"BASE tcp dport vmap {{ {PORT + 1} : jump sub }}; SUB dnat to 198.51.100.7", None),
+                (f"BASE tcp dport vmap {{ {PORT} : accept }}; BASE dnat to 198.51.100.7", None)):
+            self.nat(rules, hook="output")
+            answer = self.expect("nat_rule" if sure else "none", f"192.0.2.1:{PORT}", "--connect")
+            self.assertEqual(answer.sure, sure, rules)
+
+    def test_a_nat_rule_for_packets_that_come_in_is_none_for_the_loopback(self):
+        self.needs("nft")
+        self.nginx(f"0.0.0.0:{PORT}")
+        self.nat(f"BASE tcp dport {PORT} redirect to :9090")
+        self.expect("none", f"127.0.0.1:{PORT}", "--accept")
+        with socket.create_connection(("127.0.0.1", PORT)):  # it is really let in
+            pass
+        self.expect("nat_rule", f"0.0.0.0:{PORT}", "--accept")
+
+    def test_a_nat_rule_for_one_address_is_not_for_all(self):
+        self.needs("nft")
+        ip("addr add 192.0.2.1/24 dev lo")
+        server = self.socket("0.0.0.0", PORT, listen=1)
+        self.nat(f"BASE ip daddr 198.51.100.1 tcp dport {PORT} dnat to 198.51.100.7")
+        self.expect("none", f"0.0.0.0:{PORT}", "--accept")
+        self.nat(f"BASE ip daddr 192.0.2.1 tcp dport {PORT} dnat to 198.51.100.7")
+        answer = self.expect("nat_rule", f"0.0.0.0:{PORT}", "--accept")
+        self.assertEqual(answer.sure, "likely")
+        self.assertIn(f"192.0.2.1:{PORT}", answer.sentence)
+        for _ in range(4):  # what is wrong with the listener itself is told all the same
+            self.client(server)
+        self.expect("accept_queue_full", f"0.0.0.0:{PORT}", "--accept")
+
+    def test_a_transparent_proxy_takes_the_packets(self):
+        self.needs("nft")
+        ip("addr add 192.0.2.1/24 dev lo")
+        self.nginx(f"0.0.0.0:{PORT}")
+        rules = ("add table ip t; add chain ip t pre { type filter hook prerouting priority -150; };"
+                 f"add rule ip t pre tcp dport {PORT} tproxy to 127.0.0.1:9090")
+        if subprocess.run(["nft", rules], capture_output=True).returncode != 0:
+            self.skipTest("this kernel has no tproxy")
+        answer = self.expect("nat_rule", f"192.0.2.1:{PORT}", "--accept")
+        self.assertIn("127.0.0.1:9090", answer.sentence)
+
     def test_a_stopped_program_does_not_accept(self):
         server = self.python(f"s = socket.socket(); s.bind(('127.0.0.1', {PORT})); s.listen(100)")
         os.kill(server.pid, signal.SIGSTOP)

@@ -214,6 +214,37 @@ TEST(diagnose, strict_filtering_that_has_dropped_packets_is_possible_without_a_c
     EXPECT_EQ(made.findings[0].sure, sureness::possible);
 }
 
+TEST(diagnose, an_earlier_rule_may_spare_the_packets_of_a_nat_rule) {
+    auto known = host({listening("0.0.0.0:8080")});
+    nat_rule spares;
+    spares.spares = true;
+    spares.passes_over = 1;
+    spares.first_port = spares.last_port = 8080;
+    nat_rule moves;
+    moves.new_port = 9090;
+    known.nat = {spares, moves};
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).answer(), cause::none);
+    known.nat.front().passes_over = 0;
+    auto made = ask(act::accept, {"192.0.2.1:8080"}, known);
+    EXPECT_EQ(made.answer(), cause::nat_rule);
+    EXPECT_EQ(made.findings.front().sure, sureness::certain);
+    known.nat.front().passes_over = 1;
+    known.nat.front().partly_read = true; // whether it does is not known
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).findings.front().sure, sureness::likely);
+    known.nat.front().first_port = 8081;
+    made = ask(act::accept, {"192.0.2.1:8080"}, known);
+    EXPECT_EQ(made.findings.front().sure, sureness::certain);
+}
+
+TEST(diagnose, a_nat_rule_for_one_interface_is_likely) {
+    auto known = host({listening("0.0.0.0:8080")});
+    nat_rule moves;
+    moves.new_port = 9090;
+    moves.interface = "eth0";
+    known.nat = {moves};
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).findings.front().sure, sureness::likely);
+}
+
 TEST(takes_away, looks_at_transport_port_address_and_where_it_goes) {
     diagnose::nat_rule rule;
     EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80"))); // goes nowhere else
@@ -230,6 +261,9 @@ TEST(takes_away, looks_at_transport_port_address_and_where_it_goes) {
     rule.to_length = 24;
     EXPECT_TRUE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80")));
     EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.3.1:80")));
+    rule.new_port.reset();
+    rule.goes_by_map = true;
+    EXPECT_TRUE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80")));
     rule.family = ip::family::v6;
     EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80")));
 }

@@ -2,10 +2,47 @@
 
 #include "portico/ip/prefix.hpp"
 
+#include <algorithm>
+#include <cstdint>
+
 namespace portico::diagnose {
 namespace {
 
+enum class match : std::uint8_t { no, perhaps, yes };
+
+bool is_in(const ip::address& which, const nat_rule& rule) {
+    const auto block = ip::prefix::make(*rule.to, rule.to_length);
+    return !block || block->contains(which.with_zone({}));
+}
+
+// Whether packets to one of our addresses meet the rule.
+bool names_ours(const nat_rule& rule, const facts& known) {
+    const auto& all = known.host.addresses;
+    return std::any_of(all.begin(), all.end(),
+                       [&](const auto& each) { return is_in(each.address, rule); });
+}
+
+bool may_match(const nat_rule& rule, ip::transport over, const ip::endpoint& at) {
+    const bool other = (rule.over && *rule.over != over) ||
+                       (rule.family && *rule.family != at.address.family()) ||
+                       (rule.first_port && at.port < *rule.first_port) ||
+                       (rule.last_port && at.port > *rule.last_port);
+    return !other && (!rule.to || at.address.is_unspecified() || is_in(at.address, rule));
+}
+
+match match_of(const nat_rule& rule, ip::transport over, const ip::endpoint& at,
+               const facts& known) {
+    const bool of_some = rule.to && at.address.is_unspecified();
+    if (!may_match(rule, over, at) || (of_some && !names_ours(rule, known))) {
+        return match::no;
+    }
+    return rule.partly_read || !rule.interface.empty() || of_some ? match::perhaps : match::yes;
+}
+
 std::string destination_of(const nat_rule& rule) {
+    if (rule.goes_by_map) {
+        return "the place that a map gives";
+    }
     const auto port = rule.new_port ? ":" + std::to_string(*rule.new_port) : std::string{};
     if (!rule.new_address) {
         return "this host" + (port.empty() ? "" : ", port " + port.substr(1));
@@ -14,54 +51,65 @@ std::string destination_of(const nat_rule& rule) {
                          : ip::to_text(*rule.new_address);
 }
 
+finding rule_found(const nat_rule& rule, const ip::endpoint& at, sureness sure) {
+    const auto chain = rule.table + " " + rule.chain;
+    finding made{
+        cause::nat_rule,
+        sure,
+        "a NAT rule sends packets to " + ip::to_text(at) + " to " + destination_of(rule) +
+            " instead",
+        {"nftables: table " + rule.table + ", chain " + rule.chain + ", handle " +
+         std::to_string(rule.handle)},
+        {"see it: nft -a list chain " + chain,
+         "take it away: nft delete rule " + chain + " handle " + std::to_string(rule.handle)}};
+    if (rule.partly_read) {
+        made.evidence.emplace_back("it has further conditions that were not looked at");
+    }
+    if (!rule.interface.empty()) {
+        made.evidence.push_back("for packets that come in by " + rule.interface);
+    }
+    return made;
+}
+
 } // namespace
 
 bool takes_away(const nat_rule& rule, ip::transport over, const ip::endpoint& at) {
-    const bool other = (rule.over && *rule.over != over) ||
-                       (rule.family && *rule.family != at.address.family()) ||
-                       (rule.first_port && at.port < *rule.first_port) ||
-                       (rule.last_port && at.port > *rule.last_port);
-    if (other) {
-        return false;
-    }
-    if (rule.to && !at.address.is_unspecified()) {
-        const auto block = ip::prefix::make(*rule.to, rule.to_length);
-        if (block && !block->contains(at.address.with_zone({}))) {
-            return false;
-        }
-    }
     const bool same_port = !rule.new_port || *rule.new_port == at.port;
     const bool same_address = !rule.new_address || *rule.new_address == at.address;
-    return !(same_port && same_address);
+    const bool stays = rule.spares || (same_port && same_address && !rule.goes_by_map);
+    return !stays && may_match(rule, over, at);
 }
 
 bool examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where) {
+    const auto& all = into.known().nat;
     bool probably = false;
-    for (const auto& each : into.known().nat) {
-        if (each.where != where || !takes_away(each, into.asked().over, at)) {
+    std::size_t doubtful = 0; // up to this one: an earlier rule may have spared the packets
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const auto& each = all[i];
+        const auto met =
+            each.where == where ? match_of(each, into.asked().over, at, into.known()) : match::no;
+        if (met == match::no) {
+            continue;
+        }
+        if (each.spares) {
+            doubtful = std::max(doubtful, i + each.passes_over + 1);
+            i += met == match::yes ? each.passes_over : 0;
+            continue;
+        }
+        if (!takes_away(each, into.asked().over, at)) {
             continue;
         }
         const bool named = each.first_port == at.port && each.last_port == at.port;
-        const auto sure = !each.partly_read ? sureness::certain
-                          : named           ? sureness::likely
-                                            : sureness::possible;
-        finding made{cause::nat_rule,
-                     sure,
-                     "a NAT rule sends packets to " + ip::to_text(at) + " to " +
-                         destination_of(each) + " instead",
-                     {"nftables: table " + each.table + ", chain " + each.chain + ", handle " +
-                      std::to_string(each.handle)},
-                     {"see it: nft -a list chain " + each.table + " " + each.chain,
-                      "take it away: nft delete rule " + each.table + " " + each.chain +
-                          " handle " + std::to_string(each.handle)}};
-        if (each.partly_read) {
-            made.evidence.emplace_back("it has further conditions that were not looked at");
+        const bool guess = each.partly_read && !named;
+        const auto sure = guess                                   ? sureness::possible
+                          : met == match::perhaps || i < doubtful ? sureness::likely
+                                                                  : sureness::certain;
+        const bool of_one = each.to && at.address.is_unspecified();
+        into.find(rule_found(each, of_one ? ip::endpoint{*each.to, at.port} : at, sure));
+        probably |= sure != sureness::possible && !of_one;
+        if (sure == sureness::certain) {
+            break; // later ones do not see them
         }
-        if (!each.interface.empty()) {
-            made.evidence.push_back("for packets that come in by " + each.interface);
-        }
-        probably |= sure != sureness::possible;
-        into.find(std::move(made));
     }
     into.exclude(cause::nat_rule, "no NAT rule of nftables is about " + ip::to_text(at));
     return probably;

@@ -399,7 +399,10 @@ void examine_accept(examiner& into) {
     for (const auto& each : into.asked().places) {
         if (const auto* at = std::get_if<ip::endpoint>(&each)) {
             examine_address(into, *at);
-            if (!examine_nat(into, *at, nat_rule::hook::prerouting)) {
+            // Only packets of this host come to its loopback addresses.
+            const auto hook = at->address.is_loopback() ? nat_rule::hook::output
+                                                        : nat_rule::hook::prerouting;
+            if (!examine_nat(into, *at, hook)) {
                 examine_own(into, *at);
             }
         }

@@ -72,6 +72,8 @@ public:
             nat(*data);
         } else if (name == "redir") {
             redirect(*data);
+        } else if (name == "tproxy") {
+            tproxy(*data);
         } else if (name == "match") {
             xt_match(*data);
         } else if (name == "target") {
@@ -161,16 +163,22 @@ private:
         }
     }
 
-    // "tcp dport { 80, 443 }". A map, which has a destination register, and "!=" are not known
-    // here.
+    // "tcp dport { 80, 443 }", and maps, which have a destination register: that of the verdict for
+    // "vmap". What other maps give is not known here, and neither is "!=".
     void lookup(const attributes& data) {
         const auto which = registers_[big_endian(find(data, NFTA_LOOKUP_SREG))].what;
-        const bool plain =
-            find(data, NFTA_LOOKUP_DREG).empty() && big_endian(find(data, NFTA_LOOKUP_FLAGS)) == 0;
-        if (which == held::kind::port && plain && made_.set.empty()) {
+        const auto into = find(data, NFTA_LOOKUP_DREG);
+        const bool of_verdicts = !into.empty() && big_endian(into) == NFT_REG_VERDICT;
+        const bool of_ports = which == held::kind::port && made_.set.empty() &&
+                              big_endian(find(data, NFTA_LOOKUP_FLAGS)) == 0;
+        if (!into.empty() && !of_verdicts) {
+            registers_[big_endian(into)] = {};
+        }
+        made_.unknown |= !of_ports;
+        if (of_ports || of_verdicts) {
             made_.set = netlink_text(find(data, NFTA_LOOKUP_SET));
-        } else {
-            made_.unknown = true;
+            made_.of_ports = of_ports;
+            made_.by_set = of_verdicts;
         }
     }
 
@@ -200,11 +208,8 @@ private:
             made_.unknown = true;
             return;
         }
-        const auto verdict = attributes_of(find(*inner, NFTA_DATA_VERDICT));
-        const auto chain =
-            verdict ? netlink_text(find(*verdict, NFTA_VERDICT_CHAIN)) : std::string{};
-        if (!chain.empty()) {
-            made_.jumps_to = chain;
+        if (const auto verdict = find(*inner, NFTA_DATA_VERDICT); !verdict.empty()) {
+            made_.does = read_verdict(verdict);
             return;
         }
         const auto bytes = find(*inner, NFTA_DATA_VALUE);
@@ -224,18 +229,33 @@ private:
         if (big_endian(find(data, NFTA_NAT_TYPE)) != NFT_NAT_DNAT) {
             return;
         }
-        made_.changes_destination = true;
         const bool v6 = big_endian(find(data, NFTA_NAT_FAMILY)) == NFPROTO_IPV6;
         made_.rule.family = v6 ? ip::family::v6 : ip::family::v4;
-        made_.rule.new_address = netlink_address(immediate_in(data, NFTA_NAT_REG_ADDR_MIN), v6);
-        made_.rule.new_port = port_in(immediate_in(data, NFTA_NAT_REG_PROTO_MIN));
-        // Of a map: it goes somewhere else, but where is not known.
-        made_.unknown |= !made_.rule.new_address;
+        moves(data, v6, NFTA_NAT_REG_ADDR_MIN, NFTA_NAT_REG_PROTO_MIN);
     }
 
     void redirect(const attributes& data) {
-        made_.changes_destination = true;
-        made_.rule.new_port = port_in(immediate_in(data, NFTA_REDIR_REG_PROTO_MIN));
+        moves(data, v6_, NFTA_REDIR_UNSPEC, NFTA_REDIR_REG_PROTO_MIN);
+    }
+
+    void tproxy(const attributes& data) {
+        const auto family = big_endian(find(data, NFTA_TPROXY_FAMILY));
+        if (family != NFPROTO_UNSPEC) {
+            made_.rule.family = family == NFPROTO_IPV6 ? ip::family::v6 : ip::family::v4;
+        }
+        moves(data, family == NFPROTO_IPV6, NFTA_TPROXY_REG_ADDR, NFTA_TPROXY_REG_PORT);
+    }
+
+    // From these registers. One that was filled by a map says that it goes somewhere, and not
+    // where.
+    void moves(const attributes& data, bool v6, int address_register, int port_register) {
+        made_.does = nat_listing::verdict{};
+        made_.rule.new_address = netlink_address(immediate_in(data, address_register), v6);
+        made_.rule.new_port = port_in(immediate_in(data, port_register));
+        made_.rule.goes_by_map =
+            (!find(data, address_register).empty() && !made_.rule.new_address) ||
+            (!find(data, port_register).empty() && !made_.rule.new_port);
+        made_.unknown |= made_.rule.goes_by_map;
     }
 
     // xt_tcp and xt_udp begin alike: source ports, then destination ports, in host order.
@@ -257,18 +277,21 @@ private:
         const auto name = netlink_text(find(data, NFTA_TARGET_NAME));
         const auto revision = big_endian(find(data, NFTA_TARGET_REV));
         const auto info = find(data, NFTA_TARGET_INFO);
-        if (name != "DNAT" && name != "REDIRECT") {
+        if (name != "DNAT" && name != "REDIRECT" && name != "TPROXY") {
             return;
         }
-        made_.changes_destination = true;
-        if (name == "DNAT" && revision == 2) {
+        made_.does = nat_listing::verdict{};
+        if (name == "TPROXY") {
+            made_.rule.goes_by_map = true;
+        } else if (name == "DNAT" && revision == 2) {
             if (const auto range = leading<nf_nat_range2>(info)) {
                 xt_range(range->flags, range->min_addr.all, range->min_proto.all);
             }
         } else if (const auto old = leading<nf_nat_ipv4_multi_range_compat>(info)) {
             xt_range(old->range[0].flags, {&old->range[0].min_ip, 1}, old->range[0].min.all);
         }
-        made_.unknown |= name == "DNAT" && !made_.rule.new_address;
+        made_.rule.goes_by_map |= name == "DNAT" && !made_.rule.new_address;
+        made_.unknown |= made_.rule.goes_by_map;
     }
 
     void xt_range(unsigned flags, std::span<const __be32> words, __be16 port) {
@@ -292,6 +315,23 @@ public:
 };
 
 } // namespace
+
+std::optional<nat_listing::verdict> read_verdict(bytes_view nested) {
+    using step = nat_listing::step;
+    const auto all = attributes_of(nested);
+    if (!all) {
+        return std::nullopt;
+    }
+    const auto code = static_cast<std::int32_t>(big_endian(find(*all, NFTA_VERDICT_CODE)));
+    if (code == NFT_JUMP || code == NFT_GOTO) {
+        return nat_listing::verdict{code == NFT_JUMP ? step::jumps : step::goes,
+                                    netlink_text(find(*all, NFTA_VERDICT_CHAIN))};
+    }
+    if (code == NF_ACCEPT || code == NF_DROP || code == NFT_RETURN) {
+        return nat_listing::verdict{code == NFT_RETURN ? step::returns : step::stays};
+    }
+    return std::nullopt;
+}
 
 std::optional<rule_reading> read_expressions(bytes_view list, std::uint8_t family) {
     rule_reader reader{family};

@@ -12,11 +12,15 @@ namespace portico::os {
 
 struct rule_reading {
     diagnose::nat_rule rule;
-    bool changes_destination = false;
-    std::string jumps_to; // empty: nowhere
-    std::string set;      // the destination port is in it; empty: none
-    bool unknown = false; // it has conditions that are not known here
+    std::optional<nat_listing::verdict> does; // unset: nothing about where packets go
+    std::string set;                          // that is looked up; empty: none
+    bool by_set = false;                      // the elements of the set have the verdicts
+    bool of_ports = true;                     // they are destination ports
+    bool unknown = false;                     // it has conditions that are not known here
 };
+
+// The verdict that an NFTA_DATA_VERDICT has; nullopt for one that changes nothing.
+[[nodiscard]] std::optional<nat_listing::verdict> read_verdict(bytes_view nested);
 
 // `family`: of the table (NFPROTO_...). nullopt: it is malformed.
 [[nodiscard]] std::optional<rule_reading> read_expressions(bytes_view list, std::uint8_t family);

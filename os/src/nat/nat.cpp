@@ -2,6 +2,7 @@
 #include "fd/text_file.hpp"
 #include "nat/expressions.hpp"
 #include "nat/set_elements.hpp"
+#include "nat/walk.hpp"
 #include "netlink/talk.hpp"
 #include "socket/call.hpp"
 
@@ -41,7 +42,9 @@ bool read_chain(bytes_view body, std::uint8_t family, nat_listing& into) {
     });
     if (whole) {
         auto& chain = into.chains[{family, table, name}];
-        chain.prerouting = type == "nat" && hook == std::uint32_t{NF_INET_PRE_ROUTING};
+        // tproxy is an expression of filters.
+        chain.prerouting =
+            (type == "nat" || type == "filter") && hook == std::uint32_t{NF_INET_PRE_ROUTING};
         chain.output = type == "nat" && hook == std::uint32_t{NF_INET_LOCAL_OUT};
     }
     return whole;
@@ -75,32 +78,15 @@ bool read_rule(bytes_view body, std::uint8_t family, nat_listing& into) {
     if (!read) {
         return false;
     }
-    auto& to = into.chains[{family, table, chain}];
-    if (!read->jumps_to.empty()) {
-        to.jumps.push_back({{family, table, read->jumps_to}, read->unknown});
-    }
-    if (read->changes_destination) {
+    auto& to = into.chains[{family, table, chain}].rules;
+    if (read->does || read->by_set) {
         read->rule.table = std::string{family_text(family)} + " " + table;
         read->rule.chain = chain;
         read->rule.handle = handle;
-        to.rules.push_back({std::move(read->rule), std::move(read->set)});
+        to.push_back({std::move(read->rule), std::move(read->set),
+                      read->does.value_or(nat_listing::verdict{}), read->by_set, read->of_ports});
     }
     return true;
-}
-
-// The same rule for each range of its set. A set that is not here: it may match any port.
-void append_rules(std::vector<diagnose::nat_rule>& to, const nat_listing::rule& which,
-                  const std::vector<diagnose::port_range>* ports) {
-    if (which.set.empty() || ports == nullptr) {
-        to.push_back(which.what);
-        to.back().partly_read |= !which.set.empty();
-        return;
-    }
-    for (const auto& each : *ports) {
-        to.push_back(which.what);
-        to.back().first_port = each.first;
-        to.back().last_port = each.last;
-    }
 }
 
 sys_status dump(const fd& s, bytes_view request, nat_listing& into) {
@@ -165,38 +151,11 @@ void parse_nat(std::span<const std::byte> bytes, nat_listing& into) {
     into.error = state.error;
 }
 
-std::vector<diagnose::nat_rule> nat_listing::rules() const {
-    std::vector<diagnose::nat_rule> all;
-    const auto collect = [&](diagnose::nat_rule::hook where, bool chain::*is_base) {
-        // From each base chain through what it jumps to, each chain once.
-        std::vector<jump> to_do;
-        for (const auto& [key, each] : chains) {
-            if (each.*is_base) {
-                to_do.push_back({key, false});
-            }
-        }
-        std::set<chain_key> seen;
-        while (!to_do.empty()) {
-            const auto next = to_do.back();
-            to_do.pop_back();
-            const auto at = chains.find(next.to);
-            if (at == chains.end() || !seen.insert(next.to).second) {
-                continue;
-            }
-            for (auto each : at->second.rules) {
-                each.what.where = where;
-                each.what.partly_read |= next.conditional;
-                const auto set = sets.find({std::get<0>(next.to), std::get<1>(next.to), each.set});
-                append_rules(all, each, set == sets.end() ? nullptr : &set->second);
-            }
-            for (const auto& each : at->second.jumps) {
-                to_do.push_back({each.to, each.conditional || next.conditional});
-            }
-        }
-    };
-    collect(diagnose::nat_rule::hook::prerouting, &chain::prerouting);
-    collect(diagnose::nat_rule::hook::output, &chain::output);
-    return all;
+std::optional<std::vector<diagnose::nat_rule>> nat_listing::rules() const {
+    walk all{*this};
+    all.hook(diagnose::nat_rule::hook::prerouting, &chain::prerouting);
+    all.hook(diagnose::nat_rule::hook::output, &chain::output);
+    return std::move(all).take();
 }
 
 sys_result<std::vector<diagnose::nat_rule>> nat_rules() {
@@ -211,7 +170,9 @@ sys_result<std::vector<diagnose::nat_rule>> nat_rules() {
                               .and_then([&] { return dump(*s, NFT_MSG_GETRULE, all); })
                               .and_then([&] { return dump_sets(*s, all); });
         if (done) {
-            return all.rules();
+            auto made = all.rules();
+            return made ? sys_result<std::vector<diagnose::nat_rule>>{std::move(*made)}
+                        : failure(EOVERFLOW);
         }
         if (done.error().value() != EAGAIN || i == most_tries) {
             return tl::unexpected{done.error()};

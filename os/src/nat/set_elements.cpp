@@ -1,4 +1,5 @@
 #include "nat/set_elements.hpp"
+#include "nat/expressions.hpp"
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_tables.h>
@@ -11,11 +12,13 @@ namespace {
 struct set_element {
     std::uint16_t port = 0;
     bool ends = false;
+    std::optional<nat_listing::verdict> does{};
 };
 
 std::optional<set_element> read_element(bytes_view bytes) {
     std::optional<set_element> read;
     std::uint32_t flags = 0;
+    std::optional<nat_listing::verdict> does;
     (void)each_attribute(bytes, [&](int which, bytes_view payload) {
         if (which == NFTA_SET_ELEM_FLAGS) {
             flags = ntohl(leading<std::uint32_t>(payload).value_or(0));
@@ -26,23 +29,30 @@ std::optional<set_element> read_element(bytes_view bytes) {
                     read = set_element{ntohs(*port), false};
                 }
             });
+        } else if (which == NFTA_SET_ELEM_DATA) {
+            (void)each_attribute(payload, [&](int inner, bytes_view value) {
+                if (inner == NFTA_DATA_VERDICT) {
+                    does = read_verdict(value);
+                }
+            });
         }
     });
     if (read) {
         read->ends = (flags & NFT_SET_ELEM_INTERVAL_END) != 0;
+        read->does = std::move(does);
     }
     return read;
 }
 
 // Ranges come as their first port and the one behind their last, which has a flag, in any order. Of
 // a set without ranges no element has the flag.
-std::vector<diagnose::port_range> ranges_of(std::vector<set_element> all) {
+std::vector<nat_listing::element> ranges_of(std::vector<set_element> all) {
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
         return std::pair{a.port, !a.ends} < std::pair{b.port, !b.ends};
     });
     const bool has_ranges =
         std::any_of(all.begin(), all.end(), [](const auto& each) { return each.ends; });
-    std::vector<diagnose::port_range> made;
+    std::vector<nat_listing::element> made;
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (all[i].ends) {
             continue;
@@ -51,7 +61,7 @@ std::vector<diagnose::port_range> ranges_of(std::vector<set_element> all) {
         if (has_ranges && i + 1 < all.size()) {
             last = static_cast<std::uint16_t>(all[i + 1].port - 1);
         }
-        made.push_back({all[i].port, last});
+        made.push_back({{all[i].port, last}, std::move(all[i].does)});
     }
     return made;
 }

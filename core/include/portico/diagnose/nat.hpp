@@ -4,13 +4,15 @@
 #include "portico/ip/endpoint.hpp"
 #include "portico/ip/service.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 namespace portico::diagnose {
 
-// One rule of a nat chain of nftables, as far as it can be read.
+// One rule of nftables that gives packets another destination, or keeps them from such a rule, as
+// far as it can be read. Those of one hook are in the order in which packets meet them.
 struct nat_rule {
     enum class hook : std::uint8_t {
         prerouting, // packets that come in
@@ -32,9 +34,14 @@ struct nat_rule {
     // Where packets go then. Unset port: the same; unset address: this host (redirect).
     std::optional<ip::address> new_address{};
     std::optional<std::uint16_t> new_port{};
+    bool goes_by_map = false; // where to is not known here
+    // Packets that it matches stay as they are, and do not meet so many of the next rules.
+    bool spares = false;
+    std::size_t passes_over = 0;
 };
 
-// Whether it takes packets of this transport to this place away to another one.
+// Whether it takes packets of this transport to this place away to another one. To all addresses:
+// some of them, perhaps.
 [[nodiscard]] bool takes_away(const nat_rule& rule, ip::transport over, const ip::endpoint& at);
 
 } // namespace portico::diagnose

@@ -1,0 +1,161 @@
+#include "nat/walk.hpp"
+
+#include "portico/ip/prefix.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace portico::os {
+namespace {
+
+using diagnose::nat_rule;
+using step = nat_listing::step;
+
+// Both conditions on one thing; false when no packet meets both.
+template <class T>
+bool meet(std::optional<T>& one, const std::optional<T>& other) {
+    if (one && other) {
+        return *one == *other;
+    }
+    one = one ? one : other;
+    return true;
+}
+
+bool meet_destination(nat_rule& one, const nat_rule& other) {
+    if (!other.to) {
+        return true;
+    }
+    const auto wide = ip::prefix::make(*other.to, other.to_length);
+    if (!one.to || (wide && other.to_length < one.to_length && wide->contains(*one.to))) {
+        one.to_length = one.to ? one.to_length : other.to_length;
+        one.to = one.to ? one.to : other.to;
+        return true;
+    }
+    const auto narrow = ip::prefix::make(*one.to, one.to_length);
+    if (narrow && narrow->contains(*other.to)) {
+        one.to = other.to;
+        one.to_length = other.to_length;
+        return true;
+    }
+    return false;
+}
+
+// The conditions of a jump hold in the chain that it leads to.
+bool meet_all(nat_rule& one, const nat_rule& under) {
+    if (under.first_port) {
+        one.first_port = std::max(one.first_port.value_or(0), *under.first_port);
+    }
+    if (under.last_port) {
+        one.last_port = std::min(one.last_port.value_or(UINT16_MAX), *under.last_port);
+    }
+    one.partly_read |= under.partly_read || (!one.interface.empty() && !under.interface.empty() &&
+                                             one.interface != under.interface);
+    one.interface = one.interface.empty() ? under.interface : one.interface;
+    return meet(one.family, under.family) && meet(one.over, under.over) &&
+           meet_destination(one, under) &&
+           one.first_port.value_or(0) <= one.last_port.value_or(UINT16_MAX);
+}
+
+} // namespace
+
+void walk::hook(nat_rule::hook where, bool nat_listing::chain::*is_base) {
+    where_ = where;
+    for (const auto& [key, each] : all_.chains) {
+        if (each.*is_base) {
+            chain(key, {});
+            end(to_base_end_);
+        }
+    }
+}
+
+std::optional<std::vector<nat_rule>> walk::take() && {
+    return too_many() ? std::nullopt : std::optional{std::move(made_)};
+}
+
+void walk::chain(const nat_listing::chain_key& key, const nat_rule& under) {
+    const auto at = all_.chains.find(key);
+    // The kernel has no circles; a dump that was changed meanwhile may.
+    if (at == all_.chains.end() || too_many() ||
+        std::find(path_.begin(), path_.end(), key) != path_.end()) {
+        return;
+    }
+    path_.push_back(key);
+    auto outer = std::exchange(to_chain_end_, {});
+    for (const auto& each : at->second.rules) {
+        rule(key, each, under);
+    }
+    end(to_chain_end_);
+    to_chain_end_ = std::move(outer);
+    path_.pop_back();
+}
+
+void walk::rule(const nat_listing::chain_key& key, const nat_listing::rule& which,
+                const nat_rule& under) {
+    ++steps_;
+    auto what = which.what;
+    what.where = where_;
+    if (too_many() || !meet_all(what, under)) {
+        return;
+    }
+    const auto set = which.set.empty()
+                         ? all_.sets.end()
+                         : all_.sets.find({std::get<0>(key), std::get<1>(key), which.set});
+    if (set == all_.sets.end()) { // it may match any port
+        what.partly_read |= !which.set.empty();
+        if (!which.by_set) {
+            one(key, what, which.does);
+        }
+        return;
+    }
+    for (const auto& each : set->second) {
+        auto with = what;
+        nat_rule ports;
+        if (which.of_ports) {
+            ports.first_port = each.ports.first;
+            ports.last_port = each.ports.last;
+        }
+        if (meet_all(with, ports) && (!which.by_set || each.does)) {
+            one(key, with, which.by_set ? *each.does : which.does);
+        }
+    }
+}
+
+void walk::one(const nat_listing::chain_key& key, const nat_rule& what,
+               const nat_listing::verdict& does) {
+    if (++steps_; too_many()) {
+        return;
+    }
+    switch (does.then) {
+    case step::moves:
+        made_.push_back(what);
+        break;
+    case step::stays:
+        spare(what, to_base_end_);
+        break;
+    case step::returns:
+        spare(what, to_chain_end_);
+        break;
+    case step::jumps:
+    case step::goes:
+        chain({std::get<0>(key), std::get<1>(key), does.chain}, what);
+        if (does.then == step::goes) {
+            spare(what, to_chain_end_);
+        }
+        break;
+    }
+}
+
+void walk::spare(nat_rule what, std::vector<std::size_t>& of) {
+    what.spares = true;
+    of.push_back(made_.size());
+    made_.push_back(std::move(what));
+}
+
+void walk::end(std::vector<std::size_t>& all) {
+    for (const auto each : all) {
+        made_[each].passes_over = made_.size() - each - 1;
+    }
+    all.clear();
+}
+
+} // namespace portico::os
