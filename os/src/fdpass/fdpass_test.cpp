@@ -124,7 +124,7 @@ TEST(fdpass, another_process_listens_on_with_what_it_was_given) {
     static_cast<void>(os::connect(*client, *name));
     EXPECT_TRUE(send_descriptors(here.raw(), bytes_of("x"), std::array{listening->raw()}));
     const int number = listening->raw();
-    EXPECT_TRUE(apart([&] {
+    EXPECT_TRUE(apart([&, &there = there] {
         ::close(number);
         const auto got = receive_descriptors(there.raw(), buffer, 1);
         return got && got->descriptors.size() == 1 &&
