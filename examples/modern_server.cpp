@@ -34,6 +34,6 @@ asio::awaitable<void> serve(std::vector<plan::wish> wishes) {
 int main(int argc, char** argv) {
     const auto where = ip::parse_listen_addresses(argc > 1 ? argv[1] : ":0").value();
     asio::io_context context;
-    asio::co_spawn(context, serve({where.begin(), where.end()}), asio::detached);
+    asio::co_spawn(context, serve(plan::make_wishes(where)), asio::detached);
     context.run();
 }

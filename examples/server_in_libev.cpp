@@ -59,7 +59,7 @@ int main(int argc, char** argv) {
     boost::asio::io_context context;
     run::listen_outcome start;
     bool done = false;
-    run::async_listen(context.get_executor(), {where->begin(), where->end()}, deadline::never(),
+    run::async_listen(context.get_executor(), plan::make_wishes(*where), deadline::never(),
                       [&](run::listen_outcome got) {
                           start = std::move(got);
                           done = true;

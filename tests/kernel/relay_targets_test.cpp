@@ -340,7 +340,8 @@ TEST_F(relay_targets, the_records_may_change_under_load) {
     load clients{relay};
     const std::vector<std::pair<dns_service, const named_server&>> turns{
         {to_b, b}, {to_c, c}, {to_a, a}, {to_c, c}, {to_b, b}, {to_a, a}};
-    for (const auto& [record, server] : turns) {
+    for (const auto& [record, of] : turns) {
+        const named_server& server = of; // for the lambda; clang 14 does not capture bindings
         const auto before = server.accepted();
         names.say(service, records({record}));
         ASSERT_TRUE(comes_true([&] { return server.accepted() > before + 20; }));

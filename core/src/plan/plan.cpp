@@ -430,6 +430,15 @@ plan expansion::finish() && {
     return std::move(made_);
 }
 
+std::vector<wish> make_wishes(const std::vector<ip::listen_address>& where) {
+    std::vector<wish> made;
+    made.reserve(where.size());
+    for (const auto& each : where) {
+        made.push_back({each});
+    }
+    return made;
+}
+
 plan make_plan(const std::vector<wish>& wishes, const facts& known) {
     expansion all{wishes, known};
     for (std::size_t i = 0; i < wishes.size(); ++i) {

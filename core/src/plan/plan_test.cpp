@@ -525,6 +525,15 @@ warning: @eth0:53: a port below 1024 needs CAP_NET_BIND_SERVICE: 53 will be refu
 )");
 }
 
+TEST(plan, wishes_can_be_made_of_addresses_alone) {
+    const auto wishes = make_wishes(ip::parse_listen_addresses("[::1]:80,unix:/x").value());
+    ASSERT_EQ(wishes.size(), 2U);
+    EXPECT_EQ(wishes[0].where.text, "[::1]:80");
+    EXPECT_EQ(wishes[1].where.text, "unix:/x");
+    EXPECT_EQ(wishes[1].over, ip::transport::tcp);
+    EXPECT_TRUE(make_wishes({}).empty());
+}
+
 TEST(plan, the_text_of_a_unix_socket_is_this) {
     const std::vector<wish> wishes{on("/run/it.sock", [](wish& w) { w.unix_mode = 0660; })};
     EXPECT_EQ(to_text(make_plan(wishes, host()), wishes),

@@ -52,6 +52,9 @@ struct wish {
     std::vector<ip::group> groups{};
 };
 
+// A wish for each of them: for TCP, and with nothing asked for.
+[[nodiscard]] std::vector<wish> make_wishes(const std::vector<ip::listen_address>& where);
+
 // An address that an interface has.
 struct interface_address {
     std::string interface;
