@@ -117,7 +117,7 @@ void listen_run::start_service() {
     if (!prepared) {
         return fail(prepared.error());
     }
-    print_out(listening_lines(service_->sockets()));
+    announce(listening_lines(service_->sockets()));
     watch_counters();
 }
 

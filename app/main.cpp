@@ -3,6 +3,7 @@
 
 #include "help.hpp"
 #include "log/journal_errors.hpp"
+#include "log/standard_output.hpp"
 #include "verb.hpp"
 
 #include "portico/os/fd.hpp"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int user_mistake = 100;
 constexpr int our_bug = 101;
+constexpr int system_failure = 111;
 
 int run(std::vector<std::string> arguments) {
     portico::app::invocation call;
@@ -61,7 +63,14 @@ int main(int argc, char** argv) {
     portico::os::keep_standard_descriptors();
     std::signal(SIGXFSZ, SIG_IGN); // a log at its RLIMIT_FSIZE is a full disk, and no reason to die
     try {
-        return run({argv + 1, argv + argc});
+        portico::app::standard_output output;
+        const int code = run({argv + 1, argv + argc});
+        if (const auto why = output.finish()) {
+            const portico::app::journal_errors errors;
+            std::cerr << "portico: stdout: " << why.message() << '\n';
+            return code == 0 ? system_failure : code;
+        }
+        return code;
     } catch (const std::exception& bug) {
         const portico::app::journal_errors errors;
         std::cerr << "portico: this is a bug in portico, please report it: " << bug.what() << '\n';

@@ -41,30 +41,6 @@ int system_failure(std::string_view what, const std::error_code& why) {
     return exit_code(side::system);
 }
 
-// All of it to stdout, also where that does not block. A reader that went away is EPIPE, not a
-// signal.
-os::sys_status print(std::string_view text) {
-    auto left = std::as_bytes(std::span{text});
-    while (!left.empty()) {
-        const auto done = os::write(STDOUT_FILENO, left);
-        if (done) {
-            left = left.subspan(*done);
-        } else if (done.error() == std::errc::resource_unavailable_try_again) {
-            pollfd room{STDOUT_FILENO, POLLOUT, 0};
-            ::poll(&room, 1, -1);
-        } else {
-            return tl::unexpected{done.error()};
-        }
-    }
-    return {};
-}
-
-// The exit code after printing: somebody who has seen enough, as head(1), is no failure.
-int printed(const os::sys_status& done) {
-    return done || done.error() == std::errc::broken_pipe ? 0
-                                                          : system_failure("stdout", done.error());
-}
-
 // Explains every name that is no interface; true when all are.
 bool all_known(const std::vector<std::string>& names, const os::snapshot& known) {
     std::vector<std::string> here;
@@ -146,8 +122,8 @@ private:
                 }
             }
         }
-        const auto done = print(text);
-        return done ? std::nullopt : std::optional{printed(done)};
+        std::cout << text << std::flush;
+        return std::cout ? std::nullopt : std::optional{0}; // main() tells why it ended
     }
 
     addrs_filter filter_;
@@ -201,8 +177,9 @@ int show_addrs(const addrs_options& asked) {
         return exit_code(side::caller);
     }
     const auto filter = asked.filter();
-    return printed(print(asked.as_json ? boost::json::serialize(addrs_json(*known, filter)) + '\n'
-                                       : addrs_table(*known, filter, wants_colour())));
+    std::cout << (asked.as_json ? boost::json::serialize(addrs_json(*known, filter)) + '\n'
+                                : addrs_table(*known, filter, wants_colour()));
+    return 0;
 }
 
 } // namespace

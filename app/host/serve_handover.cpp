@@ -163,8 +163,8 @@ void serve_run::handle_handed_over(const handover_report& report) {
     fields what;
     add_report(what, report);
     add_counts(what);
-    print_out(std::to_string(::getpid()) + " handed over to " + std::to_string(report.successor) +
-              '\n');
+    announce(std::to_string(::getpid()) + " handed over to " + std::to_string(report.successor) +
+             '\n');
     log_.write(severity::info, "handed over; stopping when the last connection has ended", what);
     answer_handover({0, to_text(report)});
     successor_ = after_->take_child();

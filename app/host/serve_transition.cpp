@@ -279,7 +279,7 @@ void serve_run::tell_done(const std::vector<hosted_service>& before) {
         for (const auto& each : services_) {
             lines += listening_lines(each.run->sockets());
         }
-        print_out(lines);
+        announce(lines);
         given_.clear(); // what the services have of them they have
         watch_counters();
         watch_network();
@@ -290,7 +290,7 @@ void serve_run::tell_done(const std::vector<hosted_service>& before) {
     }
     watch_network();
     const auto unchanged = coming_->goes_on.size();
-    print_out("reloaded " + std::to_string(++reloads_) + '\n');
+    announce("reloaded " + std::to_string(++reloads_) + '\n');
     log_.write(severity::info, "reloaded",
                {{"reloads", reloads_},
                 {"services.unchanged", std::uint64_t{unchanged}},

@@ -1,7 +1,6 @@
 #include "log/listen_log.hpp"
 
-#include <poll.h>
-#include <unistd.h>
+#include "log/standard_output.hpp"
 
 namespace portico::app {
 
@@ -41,19 +40,8 @@ std::string listening_lines(const run::listener& open) {
     return lines;
 }
 
-void print_out(std::string_view text) {
-    auto left = std::as_bytes(std::span{text});
-    while (!left.empty()) {
-        const auto done = os::write(STDOUT_FILENO, left);
-        if (done) {
-            left = left.subspan(*done);
-        } else if (done.error() == std::errc::resource_unavailable_try_again) {
-            pollfd room{STDOUT_FILENO, POLLOUT, 0};
-            ::poll(&room, 1, -1);
-        } else {
-            return;
-        }
-    }
+void announce(std::string_view text) {
+    (void)print_out(text);
 }
 
 } // namespace portico::app

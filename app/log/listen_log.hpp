@@ -17,7 +17,7 @@ void log_remarks(event_log& log, const run::listen_report& report,
 // A line "listening tcp [::]:80" for each socket.
 [[nodiscard]] std::string listening_lines(const run::listener& open);
 
-// All of it to stdout; nobody has to read it.
-void print_out(std::string_view text);
+// All of it to stdout; nobody has to read it, and a service serves without.
+void announce(std::string_view text);
 
 } // namespace portico::app

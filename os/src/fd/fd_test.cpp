@@ -40,15 +40,17 @@ TEST(fd, assignment_closes_what_was_held) {
     EXPECT_FALSE(is_open(first));
 }
 
-TEST(fd, closed_standard_descriptors_become_dev_null) {
+TEST(fd, closed_standard_descriptors_become_dev_null_and_a_closed_stdout_takes_nothing) {
     const pid_t child = ::fork();
     if (child == 0) {
         ::close(STDIN_FILENO);
         ::close(STDOUT_FILENO);
+        ::close(STDERR_FILENO);
         keep_standard_descriptors();
         char byte = 0;
         const bool good = ::read(STDIN_FILENO, &byte, 1) == 0 &&
-                          ::write(STDOUT_FILENO, &byte, 1) == 1 &&
+                          ::write(STDOUT_FILENO, &byte, 1) < 0 && errno == EBADF &&
+                          ::write(STDERR_FILENO, &byte, 1) == 1 &&
                           ::open("/dev/null", O_RDONLY) > STDERR_FILENO;
         ::_exit(good ? 0 : 1);
     }

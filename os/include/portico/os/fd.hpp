@@ -36,8 +36,8 @@ private:
 };
 
 // Opens /dev/null in the place of each of the descriptors 0, 1 and 2 that is closed, so that no
-// socket or file gets one of these numbers and is then taken for stdin, stdout or stderr. Call it
-// first in main().
+// socket or file gets one of these numbers. A closed stdin is then an empty one, while writing to a
+// closed stdout fails with EBADF as it did before. Call it first in main().
 void keep_standard_descriptors() noexcept;
 
 } // namespace portico::os
