@@ -104,14 +104,32 @@ bool attempt_delay_fits(const dial_options& asked) {
     return false;
 }
 
+bool has_time(const dial_options& asked) {
+    for (const auto& each : {asked.timeout, asked.connect_timeout}) {
+        if (each == duration::zero()) {
+            complain(
+                "-w and --connect-timeout: in no time at all nothing can be connected; without "
+                "them it takes as long as the kernel tries");
+            return false;
+        }
+    }
+    return true;
+}
+
 bool read_options(const dial_options& asked, run::dial_request& request) {
     if (!read_target(asked, request) || (!asked.from.empty() && !read_from(asked.from, request)) ||
-        !attempt_delay_fits(asked)) {
+        !attempt_delay_fits(asked) || !has_time(asked)) {
         return false;
     }
     const bool is_unix = request.host.starts_with("unix:") || request.host.starts_with('/');
     if (asked.numeric && !is_unix && !ip::parse_address(request.host)) {
         complain(request.host + ": with -n the host must be an address, not a name");
+        return false;
+    }
+    if (asked.probe && asked.udp && !is_unix) {
+        complain("-z cannot tell whether a service is there over UDP, which has no connections; "
+                 "send a question that it answers, as in\n"
+                 "    printf QUESTION | portico dial --udp -w 2s HOST PORT");
         return false;
     }
     request.over = asked.udp ? ip::transport::udp : ip::transport::tcp;
@@ -171,10 +189,22 @@ void show(const dial_options& asked, const run::dial_outcome& outcome, const std
     }
 }
 
+// Which end it was: stdin and stdout are no business of the network.
+std::string failure_text(const dial_options& asked, const run::pump_outcome& went) {
+    using end = run::pump_outcome::end;
+    if (went.was_idle) {
+        return ip::to_text(went.why->at) + ": no byte moved for " +
+               race::short_time(*asked.timeout) + " (-w)";
+    }
+    return went.failed_at == end::network
+               ? to_text(*went.why)
+               : (went.failed_at == end::input ? "stdin: " : "stdout: ") + went.why->code.message();
+}
+
 int finish(const dial_options& asked, const run::pump_outcome& went) {
     if (went.why) {
         if (!asked.quiet) {
-            std::cerr << "portico: dial: " << to_text(*went.why) << '\n';
+            std::cerr << "portico: dial: " << failure_text(asked, went) << '\n';
         }
         return exit_code(went.why->who);
     }
@@ -188,13 +218,87 @@ int finish(const dial_options& asked, const run::pump_outcome& went) {
     return 0;
 }
 
+run::pump_options pump_options_of(const dial_options& asked) {
+    run::pump_options how;
+    how.datagrams = asked.udp;
+    how.idle = asked.udp ? std::nullopt : asked.timeout;
+    how.after_input = asked.timeout.value_or(how.after_input);
+    return how;
+}
+
+// Datagrams have no race: the first address that can be sent to wins, and whether anybody is there
+// is told afterwards, by a refusal (RFC 8085 section 5.2). What was refused before any answer goes
+// to the next address.
+class datagram_exchange {
+public:
+    datagram_exchange(const dial_options& asked, run::dial_request request, std::string title)
+        : asked_{asked}, request_{std::move(request)}, title_{std::move(title)} {
+        request_.allowed = [this](const ip::endpoint& to, auto) {
+            return std::find(refusing_.begin(), refusing_.end(), to) == refusing_.end();
+        };
+    }
+
+    int run(run::dial_outcome outcome) {
+        auto how = pump_options_of(asked_);
+        for (int in = STDIN_FILENO;;) {
+            auto went = run::pump(in, STDOUT_FILENO, std::move(outcome.socket), how);
+            const auto& story = outcome.story;
+            if (!went.refused || !story.winner || refusing_.size() >= most_addresses) {
+                const int code = finish(asked_, went);
+                advise(went);
+                return code;
+            }
+            refusing_.push_back(story.attempts[*story.winner].to);
+            outcome = dial(request_);
+            if (outcome.why) {
+                return fail(*went.why);
+            }
+            if (asked_.verbose) {
+                std::cerr << "portico: dial: " << to_text(*went.why) << "; now "
+                          << ip::to_text(outcome.peer) << '\n';
+            }
+            how.first = *std::move(went.refused);
+            in = went.input_ended ? -1 : in;
+        }
+    }
+
+private:
+    static constexpr std::size_t most_addresses = 64;
+
+    int fail(const error& why) const {
+        if (!asked_.quiet) {
+            std::cerr << "portico: dial: " << title_ << ": nobody is there:";
+            for (const auto& each : refusing_) {
+                std::cerr << (each == refusing_.front() ? " " : "; ") << ip::to_text(each) << ' '
+                          << why.code.message();
+            }
+            std::cerr << '\n';
+        }
+        return exit_code(why.who);
+    }
+
+    // Too much was sent to send it again, or there was an answer.
+    void advise(const run::pump_outcome& went) const {
+        if (went.why && went.why->code == std::errc::connection_refused && !request_.only &&
+            !ip::parse_address(request_.host) && !asked_.quiet) {
+            std::cerr << "    " << request_.host
+                      << " may have an address that answers: -4 and -6 choose the family\n";
+        }
+    }
+
+    const dial_options& asked_;
+    run::dial_request request_;
+    std::string title_;
+    std::vector<ip::endpoint> refusing_;
+};
+
 int run_dial(const dial_options& asked) {
     run::dial_request request;
     if (!read_options(asked, request)) {
         return exit_code(side::caller);
     }
     const auto title = request.port.empty() ? request.host : request.host + " " + request.port;
-    auto outcome = dial(std::move(request));
+    auto outcome = dial(request);
     show(asked, outcome, title);
     if (outcome.why) {
         return exit_code(outcome.why->who);
@@ -205,11 +309,11 @@ int run_dial(const dial_options& asked) {
         }
         return 0;
     }
-    run::pump_options how;
-    how.datagrams = asked.udp;
+    if (asked.udp) {
+        return datagram_exchange{asked, std::move(request), title}.run(std::move(outcome));
+    }
+    auto how = pump_options_of(asked);
     how.early = std::move(outcome.early);
-    how.idle = asked.udp ? std::nullopt : asked.timeout;
-    how.after_input = asked.timeout.value_or(how.after_input);
     return finish(
         asked, run::pump(STDIN_FILENO, STDOUT_FILENO, std::move(outcome.socket), std::move(how)));
 }

@@ -169,7 +169,7 @@ TEST_F(dial, a_reader_that_goes_away_ends_it_without_a_signal) {
     EXPECT_EQ(got.output, "x 0\n");
 }
 
-TEST_F(dial, a_closed_stdout_ends_it) {
+TEST_F(dial, a_closed_stdout_ends_it_and_what_was_lost_is_told) {
     peer_here peer;
     std::thread serving{[&] {
         const auto client = peer.accept();
@@ -178,7 +178,25 @@ TEST_F(dial, a_closed_stdout_ends_it) {
     }};
     const auto got = run_command(command + " dial 127.0.0.1 " + peer.port() + " < /dev/null >&-");
     serving.join();
-    EXPECT_EQ(got.status, 0) << got.output;
+    EXPECT_EQ(got.status, 111);
+    EXPECT_EQ(got.output, "portico: dial: stdout: Bad file descriptor\n");
+}
+
+TEST_F(dial, a_full_disk_and_a_directory_are_not_blamed_on_the_network) {
+    peer_here peer;
+    const auto verb = command + " dial 127.0.0.1 " + peer.port();
+    std::thread serving{[&] {
+        put(peer.accept(), "something");
+        const auto second = peer.accept();
+        read_all(second);
+    }};
+    const auto full = run_command(verb + " < /dev/null > /dev/full");
+    const auto directory = run_command(verb + " < " + file(""));
+    serving.join();
+    EXPECT_EQ(full.status, 111);
+    EXPECT_EQ(full.output, "portico: dial: stdout: No space left on device\n");
+    EXPECT_EQ(directory.status, 111);
+    EXPECT_EQ(directory.output, "portico: dial: stdin: Is a directory\n");
 }
 
 TEST_F(dial, a_reset_by_the_peer_is_an_error) {
@@ -227,7 +245,8 @@ TEST_F(dial, a_silent_peer_is_given_up_after_w) {
     process client{{command, "dial", "-w", "200ms", "127.0.0.1", peer.port()}};
     const auto server = peer.accept();
     EXPECT_EQ(client.wait(), 111);
-    EXPECT_THAT(client.err(), HasSubstr("timed out"));
+    EXPECT_EQ(client.err(),
+              "portico: dial: 127.0.0.1:" + peer.port() + ": no byte moved for 200 ms (-w)\n");
 }
 
 TEST_F(dial, reads_the_greeting_of_a_unix_socket) {
@@ -243,7 +262,8 @@ TEST_F(dial, a_unix_socket_has_no_race_to_draw) {
     const auto name = ip::unix_name::path(file("socket")).value();
     const auto here = os::socket(name, ip::transport::tcp).value();
     ASSERT_TRUE(os::bind(here, name) && os::listen(here, 8));
-    const auto got = run_command(command + " dial -z --trace " + file("socket") + " 2>&1 >&-");
+    const auto got =
+        run_command(command + " dial -z --trace " + file("socket") + " 2>&1 >/dev/null");
     EXPECT_EQ(got.output, "portico: dial: unix:" + file("socket") + ": connected\n");
     const auto none = run_command(command + " dial -z --trace " + file("none"));
     EXPECT_EQ(none.status, 111);
@@ -322,6 +342,87 @@ TEST_F(dial, a_refused_udp_port_is_an_error) {
     EXPECT_THAT(got.output, HasSubstr("Connection refused"));
 }
 
+// Answers each datagram with the same one, on 127.0.0.1 alone.
+class udp_peer_here {
+public:
+    udp_peer_here() {
+        const ip::endpoint any{ip::address::loopback(ip::family::v4), 0};
+        socket_ = os::socket(any, ip::transport::udp).value();
+        EXPECT_TRUE(os::bind(socket_, any));
+        ::fcntl(socket_.raw(), F_SETFL, 0);
+        port_ = std::to_string(port_of(socket_));
+    }
+    [[nodiscard]] std::string port() const { return port_; }
+    void close() { socket_.reset(); }
+
+    void answer_one() {
+        std::array<std::byte, 65536> bytes;
+        sockaddr_storage from{};
+        socklen_t size = sizeof from;
+        auto* address = reinterpret_cast<sockaddr*>(&from);
+        const auto got = ::recvfrom(socket_.raw(), bytes.data(), bytes.size(), 0, address, &size);
+        EXPECT_EQ(
+            ::sendto(socket_.raw(), bytes.data(), static_cast<std::size_t>(got), 0, address, size),
+            got);
+    }
+
+private:
+    os::fd socket_;
+    std::string port_;
+};
+
+TEST_F(dial, a_datagram_that_one_family_refuses_goes_to_the_other) {
+    udp_peer_here peer;
+    process client{{command, "dial", "-v", "--udp", "localhost", peer.port()}};
+    client.write_stdin("one");
+    peer.answer_one();
+    EXPECT_TRUE(client.wait_for_out("one"));
+    client.write_stdin("two");
+    peer.answer_one();
+    EXPECT_TRUE(client.wait_for_out("onetwo"));
+    client.close_stdin();
+    EXPECT_EQ(client.wait(), 0);
+    EXPECT_THAT(client.err(), HasSubstr("receive [::1]:" + peer.port() +
+                                        ": Connection refused; now 127.0.0.1:" + peer.port()));
+}
+
+TEST_F(dial, an_input_that_ended_before_the_refusal_is_sent_all_the_same) {
+    udp_peer_here peer;
+    std::thread serving{[&] { peer.answer_one(); }};
+    const auto got =
+        run_command("printf hi | " + command + " dial --udp -w 1 localhost " + peer.port());
+    serving.join();
+    EXPECT_EQ(got.status, 0);
+    EXPECT_EQ(got.output, "hi");
+}
+
+TEST_F(dial, a_datagram_that_every_address_refuses_names_them) {
+    const auto got = run_command("printf hi | " + command + " dial --udp localhost 7099");
+    EXPECT_EQ(got.status, 111);
+    EXPECT_EQ(got.output, "portico: dial: localhost 7099: nobody is there: [::1]:7099 Connection "
+                          "refused; 127.0.0.1:7099 Connection refused\n");
+}
+
+TEST_F(dial, a_refusal_after_an_answer_goes_nowhere_else) {
+    udp_peer_here peer;
+    process client{{command, "dial", "--udp", "localhost", peer.port()}};
+    client.write_stdin("one");
+    peer.answer_one();
+    EXPECT_TRUE(client.wait_for_out("one"));
+    peer.close();
+    client.write_stdin("two");
+    EXPECT_EQ(client.wait(), 111);
+    EXPECT_EQ(client.err(), "portico: dial: receive 127.0.0.1:" + peer.port() +
+                                ": Connection refused\n    localhost may have an address that "
+                                "answers: -4 and -6 choose the family\n");
+}
+
+TEST_F(dial, a_probe_over_udp_would_know_nothing) {
+    const auto got = run_command(command + " dial -z --udp localhost 7099");
+    EXPECT_EQ(got.status, 100);
+    EXPECT_THAT(got.output, HasSubstr("send a question that it answers"));
+}
+
 TEST_F(dial, a_large_file_goes_by_udp_in_datagrams_that_fit) {
     const ip::endpoint any{ip::address::loopback(ip::family::v4), 0};
     const auto server = os::socket(any, ip::transport::udp).value();
@@ -362,6 +463,8 @@ TEST_F(dial, the_users_mistakes_end_with_100_and_a_hint) {
     EXPECT_THAT(says("-4 -6 ::1 80"), Not(IsEmpty()));
     EXPECT_THAT(says("-w soon ::1 80"), HasSubstr("soon"));
     EXPECT_THAT(says("-w 3x ::1 80"), HasSubstr("3x"));
+    EXPECT_THAT(says("-w 0 ::1 80"), HasSubstr("no time at all"));
+    EXPECT_THAT(says("--connect-timeout 0ms ::1 80"), HasSubstr("no time at all"));
     EXPECT_THAT(says("--from nowhere ::1 80"), HasSubstr("--from"));
     EXPECT_THAT(says("--via ftp://x:1 ::1 80"), HasSubstr("proxy"));
     EXPECT_THAT(says("--dead-after 0 ::1 80"), Not(IsEmpty()));

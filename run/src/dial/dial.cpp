@@ -359,6 +359,10 @@ void dialling::conclude() {
     if (!story.winner) {
         return finish_failed(story.why.value_or(error{}), std::move(outcome_.text));
     }
+    if (request_.over == ip::transport::udp) { // a connection would be somebody who is there
+        outcome_.text =
+            target_.title + ": sends to " + ip::to_text(story.attempts[*story.winner].to);
+    }
     auto& winner = attempts_.at(*story.winner);
     winner.let_go();
     auto socket = std::move(winner.socket);

@@ -19,6 +19,9 @@ namespace {
 // What UDP over IPv4 carries: 65,535 bytes of packet without both headers (RFC 768, RFC 791).
 constexpr std::size_t largest_datagram = 65'507;
 
+// How much of what is not answered yet is kept for another address.
+constexpr std::size_t most_unanswered = 64 * 1024;
+
 // Bytes on their way in one direction: read only when all were written, so that a slow writer holds
 // the reader back. 64 KiB is also the largest datagram.
 class queue {
@@ -45,7 +48,7 @@ public:
     pumping(int in, int out, os::fd socket, pump_options how)
         : in_{in}, out_{out}, socket_{std::move(socket)},
           peer_{os::getpeername(socket_.raw()).value_or(ip::any_endpoint{})}, how_{std::move(how)},
-          interactive_{::isatty(in) == 1} {}
+          interactive_{::isatty(in) == 1}, input_ended_{in < 0}, sending_ended_{in < 0} {}
 
     pump_outcome run();
 
@@ -58,13 +61,21 @@ private:
     void turn();
     void read_input();
     void write_output();
+    void send_first();
     void send();
+    void keep(std::span<const std::byte> datagram);
+    void handle_refusal();
     void receive();
     void end_input();
     void handle_send_failure(std::error_code why);
     void write_early();
+    void handle_write_failure(std::error_code why);
     void fail(std::error_code why, operation op, side who) {
         told_.why = error{why, op, who, peer_};
+    }
+    void fail_here(std::error_code why, operation op, pump_outcome::end where) {
+        told_.why = error{why, op, side::system, {}};
+        told_.failed_at = where;
     }
     void moved() { last_ = os::now(); }
 
@@ -76,8 +87,12 @@ private:
     bool interactive_;
     queue up_;   // in -> socket
     queue down_; // socket -> out
-    bool input_ended_ = false;
-    bool sending_ended_ = false; // the FIN is sent, or the peer takes nothing more
+    bool input_ended_;
+    bool sending_ended_; // the FIN is sent, or the peer takes nothing more
+    // Datagrams, until anything is received; unset when they were too many.
+    std::optional<std::vector<std::vector<std::byte>>> unanswered_{std::in_place};
+    std::size_t unanswered_bytes_ = 0;
+    std::size_t first_sent_ = 0; // of pump_options::first
     bool peer_ended_ = false;
     std::error_code reset_{}; // told by a send; it counts once all was received
     instant last_ = os::now();
@@ -148,7 +163,7 @@ void pumping::read_input() {
     }
     // A terminal whose session has ended gives EIO; a closed descriptor is an empty one.
     if (!size && size.error().value() != EIO && size.error().value() != EBADF) {
-        return fail(size.error(), operation::receive, side::system);
+        return fail_here(size.error(), operation::receive, pump_outcome::end::input);
     }
     if (!size || *size == 0) {
         input_ended_ = true;
@@ -166,10 +181,20 @@ void pumping::end_input() {
     sending_ended_ = true;
 }
 
+void pumping::send_first() {
+    const auto& next = how_.first[first_sent_++];
+    std::copy(next.begin(), next.end(), up_.room().begin());
+    up_.fill(next.size());
+    send();
+}
+
 void pumping::send() {
     const auto sent = os::send(socket_.raw(), up_.bytes());
     if (!sent) {
         return handle_send_failure(sent.error());
+    }
+    if (how_.datagrams) {
+        keep(up_.bytes());
     }
     up_.take(*sent);
     told_.sent += *sent;
@@ -182,7 +207,8 @@ void pumping::handle_send_failure(std::error_code why) {
         return;
     }
     if (how_.datagrams) {
-        return fail(why, operation::send, side::peer);
+        fail(why, operation::send, side::peer);
+        return handle_refusal();
     }
     if (peer_ended_ || why.value() == EPIPE) {
         told_.cut_short = true; // it had ended its side, and then closed
@@ -193,15 +219,40 @@ void pumping::handle_send_failure(std::error_code why) {
     up_.fill(0);
 }
 
+void pumping::keep(std::span<const std::byte> datagram) {
+    unanswered_bytes_ += datagram.size();
+    if (unanswered_bytes_ > most_unanswered) {
+        unanswered_.reset();
+    } else if (unanswered_) {
+        unanswered_->emplace_back(datagram.begin(), datagram.end());
+    }
+}
+
+// Nobody is there, so nobody got what was sent, and what is still here he would not have got.
+void pumping::handle_refusal() {
+    if (!how_.datagrams || told_.why->code.value() != ECONNREFUSED) {
+        return;
+    }
+    if (!up_.empty()) {
+        keep(up_.bytes());
+    }
+    for (; first_sent_ < how_.first.size(); ++first_sent_) {
+        keep(how_.first[first_sent_]);
+    }
+    told_.refused = std::move(unanswered_);
+}
+
 void pumping::receive() {
     const auto size = os::recv(socket_.raw(), down_.room());
     if (!size) {
         if (size.error().value() != EAGAIN) {
             fail(size.error(), operation::receive, side::peer);
+            handle_refusal();
         }
         return;
     }
     moved();
+    unanswered_.reset();
     told_.received += *size;
     if (*size == 0 && !how_.datagrams) {
         peer_ended_ = true;
@@ -229,12 +280,8 @@ void pumping::write_output() {
         if (!written && written.error().value() == EAGAIN) {
             return;
         }
-        if (!written && (written.error().value() == EPIPE || written.error().value() == EBADF)) {
-            told_.output_closed = true;
-            return;
-        }
         if (!written) {
-            return fail(written.error(), operation::send, side::system);
+            return handle_write_failure(written.error());
         }
         down_.take(*written);
         moved();
@@ -245,7 +292,7 @@ void pumping::write_output() {
 void pumping::write_early() {
     std::span<const std::byte> rest{how_.early};
     told_.received += rest.size();
-    while (!rest.empty() && !told_.output_closed) {
+    while (!rest.empty() && !is_finished()) {
         const auto written =
             os::write(out_, rest.first(std::min<std::size_t>(rest.size(), PIPE_BUF)));
         if (written) {
@@ -254,23 +301,37 @@ void pumping::write_early() {
             pollfd ready{out_, POLLOUT, 0};
             ::poll(&ready, 1, -1);
         } else {
-            told_.output_closed = true;
+            handle_write_failure(written.error());
         }
+    }
+}
+
+void pumping::handle_write_failure(std::error_code why) {
+    if (why.value() == EPIPE) {
+        told_.output_closed = true;
+    } else {
+        fail_here(why, operation::send, pump_outcome::end::output);
     }
 }
 
 pump_outcome pumping::run() {
     write_early();
     while (!is_finished()) {
+        if (up_.empty() && first_sent_ < how_.first.size()) {
+            send_first();
+            continue;
+        }
         if (!wait()) {
             if (!(how_.datagrams && input_ended_)) {
+                told_.was_idle = true;
                 fail(std::make_error_code(std::errc::timed_out), operation::receive, side::peer);
             }
             break;
         }
         turn();
     }
-    return told_;
+    told_.input_ended = input_ended_;
+    return std::move(told_);
 }
 
 } // namespace

@@ -255,6 +255,71 @@ TEST(pump, the_idle_limit_is_an_error) {
     EXPECT_EQ(went.why->code, std::errc::timed_out);
 }
 
+// An address at which nobody is: its port was ours a moment ago.
+os::fd make_refused() {
+    const ip::endpoint any{ip::address::loopback(ip::family::v4), 0};
+    auto gone = os::socket(any, ip::transport::udp).value();
+    EXPECT_TRUE(os::bind(gone, any));
+    auto client = os::socket(any, ip::transport::udp).value();
+    EXPECT_TRUE(os::connect(client, os::getsockname(gone.raw()).value()));
+    return client;
+}
+
+std::vector<std::byte> bytes_of(std::string_view text) {
+    const auto bytes = std::as_bytes(std::span{text});
+    return {bytes.begin(), bytes.end()};
+}
+
+TEST(pump, datagrams_that_are_refused_before_any_answer_come_back_in_their_order) {
+    pump_options how;
+    how.datagrams = true;
+    how.first = {bytes_of("one"), bytes_of("two"), bytes_of("three")};
+    auto out = make_pipe();
+    const auto sent = how.first;
+    const auto went = pump(-1, out.second.raw(), make_refused(), how);
+    ASSERT_TRUE(went.why);
+    EXPECT_EQ(went.why->code, std::errc::connection_refused);
+    ASSERT_TRUE(went.refused);
+    EXPECT_EQ(*went.refused, sent);
+    EXPECT_TRUE(went.input_ended);
+}
+
+TEST(pump, more_refused_datagrams_than_are_kept_do_not_come_back) {
+    auto in = make_pipe();
+    auto out = make_pipe();
+    pump_options how;
+    how.datagrams = true;
+    how.first = {std::vector<std::byte>(40'000), std::vector<std::byte>(40'000)};
+    const auto went = pump(in.first.raw(), out.second.raw(), make_refused(), how);
+    EXPECT_EQ(went.why->code, std::errc::connection_refused);
+    EXPECT_FALSE(went.refused);
+    EXPECT_FALSE(went.input_ended);
+}
+
+TEST(pump, what_is_refused_after_an_answer_does_not_come_back) {
+    const ip::endpoint any{ip::address::loopback(ip::family::v4), 0};
+    auto peer = os::socket(any, ip::transport::udp).value();
+    ASSERT_TRUE(os::bind(peer, any));
+    auto client = os::socket(any, ip::transport::udp).value();
+    ASSERT_TRUE(os::connect(client, os::getsockname(peer.raw()).value()));
+    ASSERT_TRUE(os::connect(peer, os::getsockname(client.raw()).value()));
+    put(peer, "answer");
+    auto in = make_pipe();
+    auto out = make_pipe();
+    std::thread user{[&] {
+        std::array<char, 6> got{};
+        EXPECT_EQ(::read(out.first.raw(), got.data(), got.size()), 6);
+        peer.reset();
+        put(in.second, "nobody gets this");
+    }};
+    pump_options how;
+    how.datagrams = true;
+    const auto went = pump(in.first.raw(), out.second.raw(), std::move(client), how);
+    user.join();
+    EXPECT_EQ(went.why->code, std::errc::connection_refused);
+    EXPECT_FALSE(went.refused);
+}
+
 TEST(pump, datagrams_keep_their_edges_and_end_a_while_after_the_input) {
     auto in = make_pipe();
     auto out = make_pipe();
