@@ -2,22 +2,42 @@
 
 #include "log/listen_log.hpp"
 #include "service/own_service.hpp"
+#include "service/signals_blocked.hpp"
+#include "terminal.hpp"
 
 #include "portico/os/clock.hpp"
 
 #include <csignal>
+#include <cstring>
 #include <iostream>
 #include <new>
 #include <utility>
 
 namespace portico::app {
+namespace {
+
+// nohup(1) has asked for it.
+bool is_ignored(int signal) {
+    struct sigaction now {};
+    return ::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+std::string name_of(int signal) {
+    return ::sigabbrev_np(signal); // each of those that are waited for has a name
+}
+
+} // namespace
 
 using boost::system::error_code;
 
 int listen_run::run(std::vector<plan::wish> wishes) {
-    for (const int each : {SIGTERM, SIGINT, SIGHUP}) {
+    for (const int each : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) {
         signals_.add(each);
     }
+    if (!is_ignored(SIGHUP)) {
+        signals_.add(SIGHUP);
+    }
+    has_terminal_ = app::has_terminal();
     // Who started us may have ignored it, and then nobody could tell how a program ended.
     std::signal(SIGCHLD, SIG_DFL);
     wait_for_signal();
@@ -27,6 +47,7 @@ int listen_run::run(std::vector<plan::wish> wishes) {
     for (;;) {
         try {
             context_.run();
+            block_signals_until_exit();
             if (names_) {
                 names_->stop(); // who waits for one is logged without
             }
@@ -143,16 +164,18 @@ void listen_run::wait_for_signal() {
 }
 
 void listen_run::handle_signal(int number) {
-    if (number == SIGHUP) {
-        log_.write(severity::warning, "listen has no configuration to reload",
-                   {{"signal", std::string{"HUP"}}});
-    } else {
-        stop(number, number == SIGTERM && !ending_);
+    const fields what{{"signal", name_of(number)}};
+    if (number == SIGUSR1 || number == SIGUSR2) {
+        log_.write(severity::warning, "listen has no use for this signal; its log is stderr", what);
+    } else if (number == SIGHUP && !has_terminal_) {
+        log_.write(severity::warning, "listen has no configuration to reload", what);
+    } else { // a terminal that has ended takes along what was started there
+        stop(number, number != SIGINT && !ending_);
     }
 }
 
 void listen_run::stop(int signal, bool gently) {
-    fields what{{"signal", std::string{signal == SIGTERM ? "TERM" : "INT"}}};
+    fields what{{"signal", name_of(signal)}};
     if (service_) {
         service_->add_counts(what);
     }

@@ -59,6 +59,7 @@ private:
     std::shared_ptr<service_run> status_;
     instant began_{};
     bool ending_ = false;
+    bool has_terminal_ = false; // at the start
     int exit_code_ = 0;
 };
 

@@ -1,9 +1,12 @@
-// Whether stdout is for a person.
+// Whether a person is there.
 #pragma once
 
 namespace portico::app {
 
-// It is a terminal, and nobody has set NO_COLOR (https://no-color.org).
+// Stdout is a terminal, and nobody has set NO_COLOR (https://no-color.org).
 [[nodiscard]] bool wants_colour();
+
+// This process belongs to a terminal, whose end it is told by SIGHUP. Not afterwards: ask before.
+[[nodiscard]] bool has_terminal();
 
 } // namespace portico::app

@@ -1,5 +1,7 @@
 #include "host/serve_run.hpp"
 
+#include "service/signals_blocked.hpp"
+
 #include "portico/os/clock.hpp"
 
 #include <boost/asio/post.hpp>
@@ -15,7 +17,7 @@ namespace portico::app {
 using boost::system::error_code;
 
 int serve_run::run() {
-    for (const int each : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) {
+    for (const int each : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
         signals_.add(each);
     }
     // Who started us may have ignored it, and then nobody could tell how a program ended.
@@ -30,6 +32,7 @@ int serve_run::run() {
     for (;;) {
         try {
             context_.run();
+            block_signals_until_exit();
             if (names_) {
                 names_->stop(); // who waits for one is logged without
             }
@@ -124,6 +127,9 @@ void serve_run::handle_signal(int number) {
         } else { // meant for whoever goes on; nobody, unless there was a handover
             static_cast<void>(successor_.kill(number));
         }
+    } else if (number == SIGUSR1) {
+        log_.write(severity::warning, "serve has no use for this signal; its log is stderr",
+                   {{"signal", std::string{"USR1"}}});
     } else if (number == SIGTERM && !ending_) {
         drain();
     } else {

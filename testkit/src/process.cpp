@@ -76,7 +76,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
         ::setrlimit(RLIMIT_NOFILE, &limit);
     }
     // A group of its own, so that what it starts ends with it.
-    ::setpgid(0, 0);
+    ::setsid(); // a process group of its own too, and nobody's terminal
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigset_t none;
     ::sigemptyset(&none);

@@ -3,6 +3,7 @@
 #include "listening.hpp"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
@@ -11,6 +12,9 @@
 #include <gmock/gmock.h>
 #include <memory>
 #include <poll.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace portico {
@@ -438,6 +442,64 @@ TEST_F(listen, hup_is_explained_and_nothing_happens) {
     const auto client = connect_to(server.at("::1"));
     put(client, "x");
     EXPECT_EQ(take(client), "x");
+}
+
+TEST_F(listen, the_end_of_its_terminal_is_its_end) {
+    int terminal = -1;
+    const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+    ASSERT_GE(pid, 0);
+    if (pid == 0) {
+        ::execl(command.c_str(), "portico", "listen", "[::1]:0", "--echo", nullptr);
+        ::_exit(127);
+    }
+    std::string said;
+    std::array<char, 4096> part{};
+    while (said.find("listening tcp") == std::string::npos) {
+        const auto size = ::read(terminal, part.data(), part.size());
+        ASSERT_GT(size, 0) << said;
+        said.append(part.data(), static_cast<std::size_t>(size));
+    }
+    ::close(terminal);
+    int status = -1;
+    ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+TEST_F(listen, hup_is_nothing_to_who_was_started_with_nohup) {
+    process server{{"sh", "-c", "trap '' HUP; exec " + command + " listen [::1]:0 --echo"}};
+    ASSERT_TRUE(server.wait_for_out("listening"));
+    server.signal(SIGHUP);
+    server.signal(SIGUSR1); // of two that wait, the lower number is told first
+    EXPECT_TRUE(server.wait_for_err("signal=USR1"));
+    EXPECT_EQ(server.err().find("HUP"), std::string::npos) << server.err();
+}
+
+TEST_F(listen, usr1_and_usr2_end_nothing) {
+    listening server{{"[::1]:0", "--echo"}};
+    server->signal(SIGUSR1);
+    EXPECT_TRUE(server->wait_for_err("its log is stderr.*signal=USR1"));
+    server->signal(SIGUSR2);
+    EXPECT_TRUE(server->wait_for_err("its log is stderr.*signal=USR2"));
+    EXPECT_EQ(server.end(), 0);
+}
+
+TEST_F(listen, signals_that_come_while_it_ends_do_not_change_how_it_ends) {
+    for (int i = 0; i < 5; ++i) {
+        listening server{{"[::1]:0", "--echo"}};
+        const pid_t pid = server->pid();
+        std::atomic<bool> over = false;
+        server->signal(SIGINT);
+        std::thread impatient{[&] {
+            while (!over) {
+                ::kill(pid, SIGTERM);
+            }
+        }};
+        siginfo_t how{};
+        EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &how, WEXITED | WNOWAIT), 0);
+        over = true;
+        impatient.join();
+        EXPECT_EQ(server->wait(), 0);
+    }
 }
 
 // ---- the log ----
