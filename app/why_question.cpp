@@ -1,8 +1,10 @@
 #include "why_question.hpp"
 
+#include "portico/ip/canonical.hpp"
 #include "portico/ip/listen_address.hpp"
 #include "portico/os/clock.hpp"
 #include "portico/os/facts.hpp"
+#include "portico/os/route.hpp"
 #include "portico/plan/plan.hpp"
 #include "portico/run/diagnose.hpp"
 #include "portico/run/listen_facts.hpp"
@@ -108,10 +110,7 @@ private:
         }
         const auto* address = std::get_if<ip::address>(&where_.where);
         const auto* host = std::get_if<ip::host_name>(&where_.where);
-        diagnose::facts known;
-        known.host = facts_.known;
-        const bool far = (address != nullptr && !address->is_multicast() &&
-                          !diagnose::is_own(known, *address)) ||
+        const bool far = (address != nullptr && !is_here(*address)) ||
                          (host != nullptr && host->name != "localhost");
         made_.asked.what = far ? act::connect : act::bind;
         if (far) {
@@ -120,6 +119,16 @@ private:
                                             : ip::to_text(*address) + " is not of this host") +
                            "; --bind looks at binding";
         }
+    }
+
+    [[nodiscard]] bool is_here(const ip::address& which) const {
+        diagnose::facts known;
+        known.host = facts_.known;
+        if (which.is_multicast() || diagnose::is_own(known, which)) {
+            return true;
+        }
+        const auto way = os::find_route({ip::canonical(which)});
+        return way && (way->local || way->broadcast);
     }
 
     [[nodiscard]] bool wanted(const ip::address& which) const {

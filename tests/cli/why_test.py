@@ -195,12 +195,13 @@ class Bind(Situation):
             sysctl(f"net/ipv6/conf/{name}/accept_dad", 1)
             sysctl(f"net/ipv6/conf/{name}/addr_gen_mode", 1)
             ip(f"link set {name} up")
-        ip("addr add 2001:db8::7/64 dev va nodad")
-        ip("addr add 2001:db8::7/64 dev vb")
+        ip("addr add 2001:db8::7/48 dev va nodad")
+        ip("addr add 2001:db8::7/48 dev vb")
         wait_until(lambda: "dadfailed" in subprocess.run(["ip", "-6", "addr"], capture_output=True, text=True).stdout,
                    "a failed detection")
-        ip("addr del 2001:db8::7/64 dev va")
-        self.expect("address_duplicate", f"[2001:db8::7]:{PORT}", "--bind")
+        ip("addr del 2001:db8::7/48 dev va")
+        answer = self.expect("address_duplicate", f"[2001:db8::7]:{PORT}", "--bind")
+        self.assertIn("ip addr del 2001:db8::7/48 dev vb", answer.fixes)
 
     def test_link_local_without_a_zone(self):
         ip("link add va type veth peer name vb")
@@ -216,9 +217,88 @@ class Bind(Situation):
 
     def test_a_host_without_ipv6(self):
         sysctl("net/ipv6/conf/all/disable_ipv6", 1)
-        answer = self.expect("family_missing", f"[::]:{PORT}")
+        answer = self.expect("family_missing", f"[::1]:{PORT}")
         self.assertIn("disable_ipv6=0", answer.fixes)
+        self.assertEqual(answer.causes, ["family_missing"])
+        with self.assertRaises(OSError):
+            self.socket("::1", PORT)
         self.expect("none", f"0.0.0.0:{PORT}")
+        self.expect("none", f"[::]:{PORT}")
+        self.socket("::", PORT, listen=1)
+        sysctl("net/ipv6/conf/lo/disable_ipv6", 0)
+        self.expect("none", f"[::1]:{PORT + 1}")
+        self.socket("::1", PORT + 1, listen=1)
+
+    def test_addresses_that_no_interface_has_and_the_kernel_takes(self):
+        ip("link add va type veth peer name vb")
+        for name in ("va", "vb"):
+            ip(f"link set {name} up")
+        ip("addr add 192.0.2.1/24 brd 192.0.2.255 dev va")
+        ip("route add local 198.51.100.0/24 dev lo")
+        ip("-6 route add local 2001:db8::/64 dev lo")
+        for address in ("192.0.2.255", "255.255.255.255", "198.51.100.7"):
+            self.expect("none", f"{address}:{PORT}", "--bind", "--udp")
+            self.socket(address, PORT, socket.SOCK_DGRAM)
+        self.expect("in_use", f"198.51.100.7:{PORT}", "--udp")  # it is of this host
+        self.expect("none", f"198.51.100.7:{PORT}", "--bind")
+        self.socket("198.51.100.7", PORT, listen=1)
+        self.expect("none", f"198.51.100.7:{PORT}", "--connect")
+        self.expect("address_not_here", f"192.0.2.0:{PORT}", "--bind")
+        self.expect("address_not_here", f"[2001:db8::7]:{PORT}", "--bind")  # such a route does not help IPv6
+        with self.assertRaises(OSError):
+            self.socket("2001:db8::7")
+        self.socket("::", PORT + 1, listen=1)
+        self.expect("none", f"[2001:db8::7]:{PORT + 1}", "--accept")
+
+    def test_the_loopback_interface_is_down(self):
+        ip("link set lo down")
+        answer = self.expect("address_not_here", f"[::1]:{PORT}")
+        self.assertIn("ip link set lo up", answer.fixes)
+        with self.assertRaises(OSError):
+            self.socket("::1")
+        self.expect("none", f"127.0.0.1:{PORT}")
+        self.socket("127.0.0.1")
+        for address in ("[::1]", "127.0.0.1"):
+            answer = self.expect("no_route", f"{address}:{PORT}", "--connect")
+            self.assertEqual(answer.fixes, "ip link set lo up")
+
+    def test_an_address_of_an_interface_that_is_down(self):
+        ip("link add va type veth peer name vb")
+        sysctl("net/ipv6/conf/va/accept_dad", 1)
+        ip("addr add 2001:db8::7/64 dev va")
+        ip("addr add 192.0.2.1/24 dev va")
+        answer = self.expect("address_tentative", f"[2001:db8::7]:{PORT}", "--bind")
+        self.assertIn("ip link set va up", answer.fixes)
+        self.assertNotIn("second", answer.fixes)
+        with self.assertRaises(OSError):
+            self.socket("2001:db8::7")
+        self.expect("none", f"192.0.2.1:{PORT}", "--bind")
+        self.socket("192.0.2.1")
+
+    def test_an_optimistic_address(self):
+        ip("link add va type veth peer name vb")
+        for name in ("va", "vb"):
+            sysctl(f"net/ipv6/conf/{name}/accept_dad", 1)
+            sysctl(f"net/ipv6/conf/{name}/dad_transmits", 60)
+            ip(f"link set {name} up")
+        if not pathlib.Path("/proc/sys/net/ipv6/conf/va/optimistic_dad").exists():
+            self.skipTest("this kernel has no optimistic addresses")
+        sysctl("net/ipv6/conf/va/optimistic_dad", 1)
+        ip("addr add 2001:db8::7/64 dev va optimistic")
+        self.assertIn("optimistic", subprocess.run(["ip", "-6", "addr"], capture_output=True, text=True).stdout)
+        self.expect("none", f"[2001:db8::7]:{PORT}", "--bind")
+        self.socket("2001:db8::7")
+
+    def test_a_command_that_adds_an_address_works(self):
+        self.peer()
+        self.peer("198.51.100.1/24", "198.51.100.2/24", "vc")
+        for address, interface in (("198.51.100.9", "vc"), ("192.0.2.9", "va"), ("203.0.113.1", ""), ("2001:db8::1", "")):
+            place = f"[{address}]:{PORT}" if ":" in address else f"{address}:{PORT}"
+            answer = self.expect("address_not_here", place, "--bind")
+            command = answer.fixes.splitlines()[0]
+            self.assertRegex(command, f"^ip addr add {address}/(32|128) dev {interface}")
+            run(*command.split(), *(["nodad"] if ":" in address else []))
+            self.expect("none", place, "--bind")
 
 
 class UnixSockets(Situation):

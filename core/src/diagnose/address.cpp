@@ -3,6 +3,7 @@
 #include "examiner.hpp"
 
 #include "portico/ip/canonical.hpp"
+#include "portico/ip/prefix.hpp"
 
 #include <algorithm>
 
@@ -53,27 +54,56 @@ void without_zone(examiner& into, const ip::endpoint& at) {
     into.find(std::move(made));
 }
 
-std::string command_to_add(const facts& known, const ip::address& which) {
+bool is_in(const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// The interface whose link the address belongs to; else the first that is not the loopback one.
+std::string interface_for(const facts& known, const ip::address& which) {
+    if (const auto zone = which.zone().text(); !zone.empty()) {
+        return std::string{zone};
+    }
+    for (const auto& each : known.host.addresses) {
+        const auto link = ip::prefix::make(each.address.with_zone({}), each.prefix_length);
+        if (link && each.prefix_length != 0 && link->contains(which)) {
+            return each.interface;
+        }
+    }
     const auto& names = known.host.interfaces;
     const auto outer =
         std::find_if(names.begin(), names.end(), [](const auto& each) { return each != "lo"; });
-    return "ip addr add " + ip::to_text(which.with_zone({})) + (which.is_v6() ? "/64" : "/24") +
-           " dev " + (outer == names.end() ? "INTERFACE" : *outer);
+    return which.is_loopback() || outer == names.end() ? "lo" : *outer;
+}
+
+// With a prefix of this one address: a longer one would bring a route along.
+std::string command_to_add(const facts& known, const ip::address& which) {
+    return "ip addr add " + ip::to_text(which.with_zone({})) + (which.is_v6() ? "/128" : "/32") +
+           " dev " + interface_for(known, which);
 }
 
 void nowhere(examiner& into, const ip::endpoint& at) {
+    const auto& known = into.known();
+    // A network namespace that never had an IPv4 address lets any be bound.
+    const bool sure =
+        at.address.is_v6() || std::any_of(known.host.addresses.begin(), known.host.addresses.end(),
+                                          [](const auto& each) { return each.address.is_v4(); });
     finding made{cause::address_not_here,
-                 sureness::certain,
+                 sure ? sureness::certain : sureness::likely,
                  "no interface of this host has the address " + ip::to_text(at.address),
                  {},
                  {}};
     std::string all;
-    for (const auto& each : into.known().host.addresses) {
+    for (const auto& each : known.host.addresses) {
         all += (all.empty() ? "" : ", ") + ip::to_text(each.address.with_zone({})) + " on " +
                each.interface;
     }
     made.evidence.push_back("it has " + (all.empty() ? "no address at all" : all));
-    made.fixes.push_back(command_to_add(into.known(), at.address));
+    if (at.address.is_loopback() && is_in(known.host.down, "lo")) {
+        made.sentence += ": the loopback interface is down";
+        made.fixes.emplace_back("ip link set lo up");
+    } else {
+        made.fixes.push_back(command_to_add(known, at.address));
+    }
     made.fixes.emplace_back("or let the program bind it before it is there (IP_FREEBIND; portico "
                             "listen --freebind)");
     into.find(std::move(made));
@@ -88,7 +118,16 @@ void unfinished(examiner& into, const plan::interface_address& have, const ip::e
                           "has it",
                    {"the kernel marks it dadfailed (ip addr; portico addrs)"},
                    {"give one of the two hosts another address, then: ip addr del " +
-                    ip::to_text(have.address.with_zone({})) + "/64 dev " + have.interface}});
+                    ip::to_text(have.address.with_zone({})) + "/" +
+                    std::to_string(have.prefix_length) + " dev " + have.interface}});
+    } else if (is_in(into.known().host.down, have.interface)) {
+        into.find({cause::address_tentative,
+                   sureness::certain,
+                   text + " cannot be bound yet: the interface is down",
+                   {"the kernel marks it tentative (ip addr; portico addrs): duplicate address "
+                    "detection begins when the interface is up"},
+                   {"ip link set " + have.interface + " up",
+                    "or bind " + ip::to_text(at) + " with IPV6_FREEBIND"}});
     } else {
         into.find({cause::address_tentative,
                    sureness::certain,
@@ -99,12 +138,49 @@ void unfinished(examiner& into, const plan::interface_address& have, const ip::e
     }
 }
 
+// Whether the kernel takes an address that no interface has as its own. Of IPv4 its routes decide
+// that; binding an IPv6 one takes an interface, whatever the routes say.
+bool is_taken_without_interface(const examiner& into, const ip::address& which) {
+    const auto& known = into.known();
+    const auto* way = route_for(known, which);
+    if (which.is_v6()) {
+        return into.asked().what != act::bind && way != nullptr && way->local;
+    }
+    const auto& all = known.host.addresses;
+    const bool none_at_all =
+        std::none_of(all.begin(), all.end(), [](const auto& each) { return each.address.is_v4(); });
+    if (which.is_loopback() && (way == nullptr || none_at_all)) {
+        return true;
+    }
+    const bool broadcast =
+        which == ip::address::v4({255, 255, 255, 255}) ||
+        std::any_of(all.begin(), all.end(), [&](const auto& each) {
+            return each.broadcast == which && !is_in(known.host.down, each.interface);
+        });
+    return broadcast || (way != nullptr && (way->local || way->broadcast));
+}
+
 } // namespace
+
+const route* route_for(const facts& known, const ip::address& to) {
+    const auto at = std::find_if(known.routes.begin(), known.routes.end(),
+                                 [&](const auto& each) { return each.to == to; });
+    return at == known.routes.end() ? nullptr : &*at;
+}
+
+std::string_view interface_of(const facts& known, const ip::address& which) {
+    const auto* have = find_own(known, which);
+    return have == nullptr ? std::string_view{} : have->interface;
+}
 
 bool is_own(const facts& known, const ip::address& which) {
     const auto plain = which.is_v4_mapped() ? ip::canonical(which) : which;
     // All of 127.0.0.0/8 is this host.
-    return plain.is_unspecified() || plain.is_loopback() || find_own(known, plain) != nullptr;
+    if (plain.is_unspecified() || plain.is_loopback() || find_own(known, plain) != nullptr) {
+        return true;
+    }
+    const auto* way = route_for(known, plain);
+    return way != nullptr && way->local;
 }
 
 void examine_address(examiner& into, const ip::endpoint& at) {
@@ -121,22 +197,25 @@ void examine_address(examiner& into, const ip::endpoint& at) {
         return;
     }
     const auto* have = find_own(known, plain);
-    if (have == nullptr && !plain.is_loopback()) {
+    if (have == nullptr) {
         const bool allowed = plain.is_v6() ? known.nonlocal_bind_v6 : known.nonlocal_bind;
         if (allowed) {
             into.exclude(cause::address_not_here, "ip_nonlocal_bind is 1");
+        } else if (is_taken_without_interface(into, plain)) {
+            into.exclude(cause::address_not_here,
+                         "the kernel takes " + ip::to_text(plain) + " as its own, by its routes");
         } else {
-            nowhere(into, at);
+            nowhere(into, {plain, at.port});
         }
-    } else if (have != nullptr && (have->tentative || have->dad_failed)) {
+        return;
+    }
+    if (have->tentative || have->dad_failed) {
         unfinished(into, *have, at);
     }
-    if (have != nullptr) {
-        const auto usable = ip::to_text(have->address) + " on " + have->interface + " is usable";
-        into.exclude(cause::address_not_here, have->interface + " has " + ip::to_text(plain));
-        into.exclude(cause::address_tentative, usable);
-        into.exclude(cause::address_duplicate, usable);
-    }
+    const auto usable = ip::to_text(have->address) + " on " + have->interface + " is usable";
+    into.exclude(cause::address_not_here, have->interface + " has " + ip::to_text(plain));
+    into.exclude(cause::address_tentative, usable);
+    into.exclude(cause::address_duplicate, usable);
 }
 
 } // namespace portico::diagnose

@@ -53,7 +53,7 @@ public:
         const bool disabled = at_.address.is_v6() && known_.host.v6_disabled;
         if (!missing && !disabled) {
             into_.exclude(cause::family_missing, "this host has the family of " + text_);
-            return;
+            return true;
         }
         finding made{cause::family_missing,
                      sureness::certain,
@@ -66,6 +66,7 @@ public:
             made.fixes.emplace_back("sysctl -w net.ipv6.conf.all.disable_ipv6=0");
         }
         into_.find(std::move(made));
+        return false;
     }
 
     void privilege() {
@@ -115,6 +116,17 @@ public:
     }
 
 private:
+    // With disable_ipv6 interfaces lose their addresses, and sockets go on: [::] can be bound, and
+    // an interface may be an exception.
+    [[nodiscard]] bool is_disabled() const {
+        const auto& which = at_.address;
+        const auto& all = known_.host.addresses;
+        return which.is_v6() && known_.host.v6_disabled && !which.is_unspecified() &&
+               !which.is_multicast() && !into_.asked().freebind && !known_.nonlocal_bind_v6 &&
+               std::none_of(all.begin(), all.end(),
+                            [](const auto& each) { return each.address.is_v6(); });
+    }
+
     void server(const socket& which) {
         if (into_.asked().reuse_port) {
             shared_server(which);
@@ -324,8 +336,7 @@ void examine_bind(examiner& into) {
             continue;
         }
         bind_examiner work{into, *at};
-        work.family();
-        if (!into.asked().freebind) {
+        if (work.family() && !into.asked().freebind) {
             examine_address(into, *at);
         }
         work.privilege();

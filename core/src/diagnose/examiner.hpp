@@ -4,6 +4,7 @@
 #include "describe.hpp"
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,10 @@ void examine_unix_connect(examiner& into, const ip::unix_name& name);
 // Shared by several of them: findings about one place.
 void examine_address(examiner& into, const ip::endpoint& at);  // is it an address of this host?
 void examine_listener(examiner& into, const socket& listener); // does it keep up?
+// What the kernel says of the way to it; nullptr: it was not asked.
+[[nodiscard]] const route* route_for(const facts& known, const ip::address& to);
+// The interface that has it; empty: none.
+[[nodiscard]] std::string_view interface_of(const facts& known, const ip::address& which);
 // True when one probably takes packets to it away, so that whoever listens here does not matter.
 bool examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where);
 [[nodiscard]] const socket* listener_for(const facts& known, const ip::endpoint& at);

@@ -197,12 +197,6 @@ void examine_reverse_path(examiner& into) {
 
 // ---- the way out ----
 
-const route* route_for(const facts& known, const ip::address& to) {
-    const auto at = std::find_if(known.routes.begin(), known.routes.end(),
-                                 [&](const auto& each) { return each.to == to; });
-    return at == known.routes.end() ? nullptr : &*at;
-}
-
 const attempt* attempt_for(const facts& known, const ip::endpoint& to) {
     const auto at = std::find_if(known.attempts.begin(), known.attempts.end(),
                                  [&](const auto& each) { return each.to == ip::any_endpoint{to}; });
@@ -310,6 +304,31 @@ void examine_obstacle(examiner& into, const ip::endpoint& at) {
                fixes_for(into.known(), why.what, at)});
 }
 
+// What a host sends to itself goes by its loopback interface. True when that is down.
+bool examine_loopback_interface(examiner& into, const ip::endpoint& at) {
+    const auto& known = into.known();
+    const auto& down = known.host.down;
+    if (std::find(down.begin(), down.end(), "lo") != down.end()) {
+        into.find({cause::no_route,
+                   sureness::certain,
+                   ip::to_text(at) + " cannot be reached: the loopback interface is down",
+                   {"packets of this host to its own addresses go by lo"},
+                   {"ip link set lo up"}});
+        return true;
+    }
+    if (at.address.is_v6() && at.address.is_loopback() && known.host.v6_disabled &&
+        interface_of(known, at.address).empty()) {
+        into.find(
+            {cause::no_route,
+             sureness::certain,
+             ip::to_text(at) + " cannot be reached: IPv6 is disabled on this host",
+             {"no interface has " + ip::to_text(at.address), "net.ipv6.conf.all.disable_ipv6 is 1"},
+             {"sysctl -w net.ipv6.conf.all.disable_ipv6=0", "or use IPv4"}});
+        return true;
+    }
+    return false;
+}
+
 // Ports of the range that connections from one of our addresses to this place have.
 void examine_ports(examiner& into, const ip::endpoint& at) {
     const auto& known = into.known();
@@ -368,10 +387,10 @@ void examine_way_out(examiner& into, const ip::endpoint& at) {
     if (examine_nat(into, at, nat_rule::hook::output)) {
         return;
     }
-    if (is_own(into.known(), at.address)) {
-        examine_own(into, at);
-    } else {
+    if (!is_own(into.known(), at.address)) {
         examine_obstacle(into, at);
+    } else if (!examine_loopback_interface(into, at)) {
+        examine_own(into, at);
     }
 }
 

@@ -61,13 +61,16 @@ public:
         }
         for (const auto& each : taken->links) {
             made_.known.interfaces.push_back(each.name);
+            if (!each.up) {
+                made_.known.down.push_back(each.name);
+            }
         }
         for (const auto& each : taken->addresses) {
             const auto* owner = taken->find_link(each.link);
-            made_.known.addresses.push_back({owner == nullptr ? std::string{} : owner->name,
-                                             each.link, each.address, each.tentative,
-                                             each.dad_failed, each.deprecated, each.broadcast,
-                                             owner == nullptr || owner->multicast});
+            made_.known.addresses.push_back(
+                {owner == nullptr ? std::string{} : owner->name, each.link, each.address,
+                 each.tentative && !each.optimistic, each.dad_failed, each.deprecated,
+                 each.broadcast, owner == nullptr || owner->multicast, each.prefix_length});
         }
     }
 

@@ -67,6 +67,7 @@ sys_result<diagnose::route> parse_route(std::span<const std::byte> bytes) {
         }
         diagnose::route read;
         read.local = head->rtm_type == RTN_LOCAL;
+        read.broadcast = head->rtm_type == RTN_BROADCAST;
         const bool whole =
             each_attribute(after(body, sizeof *head), [&](int type, bytes_view payload) {
                 if (type == RTA_DST) {

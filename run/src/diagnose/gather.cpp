@@ -30,6 +30,7 @@ diagnose::facts fact_gatherer::gather() && {
     if (name != nullptr) {
         unix_side(*name);
     } else {
+        routes();
         sockets();
     }
     owners();

@@ -18,6 +18,7 @@ public:
 
 private:
     void host();
+    void routes();
     void sockets();
     void unix_side(const ip::unix_name& name);
     void look_at_file(const ip::unix_name& name);

@@ -114,14 +114,23 @@ void fact_gatherer::way_out() {
                 add_sockets(*diag, which, made_.outgoing);
             }
         }
-        const bool zoneless = at->address.needs_zone() && at->address.zone().empty();
-        if (!is_here(each) && !zoneless) {
-            auto way = os::find_route({at->address});
-            if (way) {
-                made_.routes.push_back(std::move(*way));
-            } else {
-                made_.routes.push_back({at->address, {}, {}, {}, false, way.error()});
-            }
+    }
+}
+
+void fact_gatherer::routes() {
+    for (const auto& each : asked_.places) {
+        const auto* at = std::get_if<ip::endpoint>(&each);
+        if (at == nullptr || at->address.is_unspecified() || at->address.is_multicast() ||
+            (at->address.needs_zone() && at->address.zone().empty())) {
+            continue;
+        }
+        const auto to = ip::canonical(at->address);
+        if (auto way = os::find_route({to})) {
+            made_.routes.push_back(std::move(*way));
+        } else {
+            auto& none = made_.routes.emplace_back();
+            none.to = to;
+            none.refused = way.error();
         }
     }
 }

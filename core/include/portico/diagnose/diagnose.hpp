@@ -106,7 +106,8 @@ struct diagnosis {
 // Never fails. Time: linear in the facts, times the places.
 [[nodiscard]] diagnosis diagnose(const question& asked, const facts& known);
 
-// Whether it is an address of this host: of an interface, a loopback one, or unspecified.
+// Whether it is an address of this host: of an interface, a loopback one, unspecified, or one that
+// its routes take (facts::routes).
 [[nodiscard]] bool is_own(const facts& known, const ip::address& which);
 
 } // namespace portico::diagnose

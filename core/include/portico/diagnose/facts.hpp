@@ -51,8 +51,8 @@ struct socket {
     std::optional<std::uint32_t> drops{};             // packets that it has dropped
     std::optional<std::chrono::milliseconds> left{};  // in TIME-WAIT: until it is gone
     std::optional<std::chrono::milliseconds> quiet{}; // since it has sent something, or was made
-    std::optional<file_id> file{}; // of a UNIX socket: the one that it has made
-    std::vector<std::size_t> holders{};  // into facts::processes
+    std::optional<file_id> file{};                    // of a UNIX socket: the one that it has made
+    std::vector<std::size_t> holders{};               // into facts::processes
 };
 
 // What a program waits in or why it does not go on, from its state in /proc/PID/stat.
@@ -81,6 +81,7 @@ struct route {
     std::string interface;
     std::optional<ip::address> gateway{};
     bool local = false;        // it is this host
+    bool broadcast = false;    // it is every host of a link
     std::error_code refused{}; // ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL ...: there is none
 };
 
@@ -150,7 +151,7 @@ struct facts {
     std::vector<process> processes;
     std::vector<listener_elsewhere> elsewhere;
     std::vector<nat_rule> nat;
-    std::vector<route> routes;
+    std::vector<route> routes; // to the places, IPv4-mapped ones as IPv4
     std::vector<attempt> attempts;
     std::vector<reverse_check> reverse;
     drop_counters drops{};

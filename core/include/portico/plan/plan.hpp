@@ -60,11 +60,13 @@ struct interface_address {
     std::string interface;
     std::uint32_t index = 0;
     ip::address address;
-    bool tentative = false; // duplicate address detection is not done (RFC 4862)
+    // Duplicate address detection is not done (RFC 4862), and it may not be used meanwhile.
+    bool tentative = false;
     bool dad_failed = false;
     bool deprecated = false;
     std::optional<ip::address> broadcast{};
     bool can_multicast = true; // its interface (IFF_MULTICAST)
+    std::uint8_t prefix_length = 0;
 };
 
 // A socket handed to the process at its start (sd_listen_fds(3)).
@@ -85,6 +87,7 @@ struct facts {
     std::uint16_t first_unprivileged_port = 1024;
     bool privileged = false; // CAP_NET_BIND_SERVICE
     std::vector<std::string> interfaces;
+    std::vector<std::string> down; // those that are switched off (no IFF_UP)
     std::vector<interface_address> addresses;
     std::map<std::string, std::vector<ip::address>, std::less<>>
         resolved;                                               // host names, with AI_PASSIVE
