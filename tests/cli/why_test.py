@@ -41,6 +41,32 @@ class Bind(Situation):
         self.assertIn("socat (pid", self.expect("in_use", f"0.0.0.0:{PORT}", "--udp").sentence)
         self.expect("none", f"0.0.0.0:{PORT}")
 
+    def test_sockets_of_udp_that_share_a_port(self):
+        self.socket(port=PORT, kind=socket.SOCK_DGRAM)
+        self.assertEqual(self.expect("in_use", f"127.0.0.1:{PORT}", "--udp").sure, "certain")
+        self.socket(port=PORT + 1, kind=socket.SOCK_DGRAM, SO_REUSEADDR=1)
+        answer = self.expect("in_use", f"127.0.0.1:{PORT + 1}", "--udp")
+        self.assertEqual(answer.sure, "likely")
+        self.assertIn("if both programs set SO_REUSEADDR", answer.evidence)
+        self.socket(port=PORT + 1, kind=socket.SOCK_DGRAM, SO_REUSEADDR=1)
+
+    def test_a_socket_of_udp_that_is_connected(self):
+        self.socket(port=PORT, kind=socket.SOCK_DGRAM).connect(("127.0.0.1", 9))
+        answer = self.expect("in_use", f"127.0.0.1:{PORT}", "--udp")
+        self.assertIn(f"has bound 127.0.0.1:{PORT}, connected to 127.0.0.1:9", answer.sentence)
+        self.assertIn(f"kill {os.getpid()}", answer.fixes)
+        self.assertNotIn("listen", answer.sentence + answer.fixes)
+        with self.assertRaises(OSError):
+            self.socket(port=PORT, kind=socket.SOCK_DGRAM)
+
+    def test_an_ipv4_mapped_address_is_the_one_of_ipv4(self):
+        self.socket(port=PORT, listen=4)
+        self.expect("in_use", f"[::ffff:127.0.0.1]:{PORT}", "--bind")
+        with self.assertRaises(OSError):
+            self.socket("::ffff:127.0.0.1", PORT)
+        for what in ("--accept", "--connect"):
+            self.expect("none", f"[::ffff:127.0.0.1]:{PORT}", what)
+
     def test_every_process_of_a_socket_is_told_with_v(self):
         self.needs_users()  # nginx gives its workers another one
         server = self.nginx(f"127.0.0.1:{PORT}")

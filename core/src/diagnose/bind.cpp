@@ -46,19 +46,20 @@ origin origin_of(const socket& which, const facts& known) {
 class bind_examiner {
 public:
     bind_examiner(examiner& into, const ip::endpoint& at)
-        : into_{into}, known_{into.known()}, at_{at}, text_{ip::to_text(at)} {}
+        : into_{into}, known_{into.known()}, at_{ip::canonical(at)}, text_{ip::to_text(at)},
+          v6_socket_{at.address.is_v6()} {}
 
-    void family() {
-        const bool missing = at_.address.is_v6() ? !known_.host.has_v6 : !known_.host.has_v4;
-        const bool disabled = at_.address.is_v6() && known_.host.v6_disabled;
+    // True when this host has the family of the address.
+    bool family() {
+        const bool missing = v6_socket_ ? !known_.host.has_v6 : !known_.host.has_v4;
+        const bool disabled = !missing && is_disabled();
         if (!missing && !disabled) {
             into_.exclude(cause::family_missing, "this host has the family of " + text_);
             return true;
         }
         finding made{cause::family_missing,
                      sureness::certain,
-                     text_ + " cannot be bound: this host has no " +
-                         (at_.address.is_v6() ? "IPv6" : "IPv4"),
+                     text_ + " cannot be bound: this host has no " + (v6_socket_ ? "IPv6" : "IPv4"),
                      {},
                      {}};
         if (disabled) {
@@ -325,6 +326,7 @@ private:
     const facts& known_;
     ip::endpoint at_;
     std::string text_;
+    bool v6_socket_;
 };
 
 } // namespace

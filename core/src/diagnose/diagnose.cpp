@@ -2,6 +2,8 @@
 
 #include "examiner.hpp"
 
+#include "portico/ip/canonical.hpp"
+
 #include <algorithm>
 
 namespace portico::diagnose {
@@ -35,7 +37,22 @@ diagnosis examiner::take() && {
     return std::move(made_);
 }
 
-diagnosis diagnose(const question& asked, const facts& known) {
+question settled(question asked) {
+    for (auto& each : asked.places) {
+        auto* at = std::get_if<ip::endpoint>(&each);
+        if (at == nullptr || asked.what == act::bind) {
+            continue;
+        }
+        *at = ip::canonical(*at);
+        if (asked.what == act::connect && at->address.is_unspecified()) {
+            at->address = ip::address::loopback(at->address.family());
+        }
+    }
+    return asked;
+}
+
+diagnosis diagnose(const question& as_asked, const facts& known) {
+    const auto asked = settled(as_asked);
     examiner work{asked, known};
     const auto* name =
         asked.places.empty() ? nullptr : std::get_if<ip::unix_name>(&asked.places.front());

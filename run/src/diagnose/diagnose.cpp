@@ -83,7 +83,8 @@ diagnose::facts of_one_socket(diagnose::socket which, const diagnose::process& w
 } // namespace
 
 diagnose::diagnosis diagnose_here(const diagnose::question& asked, const diagnose_options& how) {
-    return diagnose::diagnose(asked, fact_gatherer{asked, how}.gather());
+    const auto real = diagnose::settled(asked);
+    return diagnose::diagnose(real, fact_gatherer{real, how}.gather());
 }
 
 std::string cause_of(const error& why, ip::transport over) {

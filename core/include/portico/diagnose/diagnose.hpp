@@ -103,7 +103,12 @@ struct diagnosis {
     }
 };
 
-// Never fails. Time: linear in the facts, times the places.
+// The same question with its places as the kernel takes them: to reach an IPv4-mapped address is to
+// reach the IPv4 one, and to connect to an unspecified address is to connect to the loopback one.
+[[nodiscard]] question settled(question asked);
+
+// Settles the question first; whoever gathers the facts has to do so, too. Never fails. Time:
+// linear in the facts, times the places.
 [[nodiscard]] diagnosis diagnose(const question& asked, const facts& known);
 
 // Whether it is an address of this host: of an interface, a loopback one, unspecified, or one that
