@@ -141,6 +141,35 @@ private:
         }
     }
 
+    static std::vector<ip::address> both_loopbacks() {
+        return {ip::address::loopback(ip::family::v6), ip::address::loopback(ip::family::v4)};
+    }
+
+    // Without those of a family that is switched off, unless nothing else is left.
+    void add_loopbacks(const std::vector<ip::address>& all, std::uint16_t port) {
+        const auto works = [&](const ip::address& which) {
+            const auto& have = facts_.known.addresses;
+            return which.is_v4() || !facts_.known.v6_disabled ||
+                   std::any_of(have.begin(), have.end(),
+                               [&](const auto& each) { return each.address == which; });
+        };
+        for (const auto& each : all) {
+            if (works(each)) {
+                add(each, port);
+            }
+        }
+        if (made_.asked.places.empty()) {
+            for (const auto& each : all) {
+                add(each, port);
+            }
+        }
+    }
+
+    [[nodiscard]] std::string no_place() const {
+        return made_.asked.places.empty() ? wish_.address + ": it has no address of this family"
+                                          : std::string{};
+    }
+
     // Fills in the places; what is wrong, or empty.
     std::string to_bind(std::uint16_t port) {
         if (const auto* address = std::get_if<ip::address>(&where_.where)) {
@@ -159,8 +188,7 @@ private:
         if (const auto* host = std::get_if<ip::host_name>(&where_.where)) {
             made_.asked.name = host->name;
         }
-        return made_.asked.places.empty() ? wish_.address + ": it has no address of this family"
-                                          : std::string{};
+        return no_place();
     }
 
     std::string to_reach(std::uint16_t port) {
@@ -169,9 +197,11 @@ private:
         } else if (const auto* host = std::get_if<ip::host_name>(&where_.where)) {
             made_.asked.name = host->name;
             if (host->name == "localhost") {
-                add(ip::address::loopback(ip::family::v6), port);
-                add(ip::address::loopback(ip::family::v4), port);
-                return {};
+                // As other programs see it: this host may know one family of it alone.
+                const auto listed = os::read_hosts(host->name);
+                add_loopbacks(run::in_dial_order(listed.empty() ? both_loopbacks() : listed, port),
+                              port);
+                return no_place();
             }
             const auto found = facts_.known.resolved.find(host->name);
             if (found == facts_.known.resolved.end()) {
@@ -183,14 +213,12 @@ private:
                 add(each, port);
             }
         } else if (std::holds_alternative<ip::every_address>(where_.where)) {
-            add(ip::address::loopback(ip::family::v6), port);
-            add(ip::address::loopback(ip::family::v4), port);
+            add_loopbacks(both_loopbacks(), port);
         } else {
             return wish_.address + ": that says where to listen, not whom to reach; give "
                                    "HOST:PORT or unix:/path";
         }
-        return made_.asked.places.empty() ? wish_.address + ": it has no address of this family"
-                                          : std::string{};
+        return no_place();
     }
 
     const why_wish& wish_;

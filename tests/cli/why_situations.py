@@ -192,6 +192,14 @@ class Situation(unittest.TestCase):
 
     # ---- other hosts ----
 
+    def name(self, text):
+        """A name with these addresses, for this mount namespace."""
+        hosts = self.directory / "hosts"
+        hosts.write_text(text)
+        run("mount", "--bind", str(hosts), "/etc/hosts")
+        self.held.callback(lambda: run("umount", "/etc/hosts"))
+
+
     def peer(self, here="192.0.2.1/24", there="192.0.2.2/24", name="va"):
         """Another namespace behind a cable; the prefix that runs a program there."""
         holder = self.start("unshare", "--net", "sh", "-c", "echo ready; exec cat")

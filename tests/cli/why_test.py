@@ -471,6 +471,7 @@ class Accept(Situation):
         self.expect("none", f":{PORT}", "--accept", "-4")
 
     def test_localhost_on_the_other_family(self):
+        self.name("127.0.0.1 localhost\n::1 localhost\n")
         server = self.start(why_situations.PYTHON, "-m", "http.server", "--bind", "127.0.0.1", PORT)
         self.await_listener(PORT)
         answer = self.expect("localhost_other_family", f"localhost:{PORT}", "--connect")
@@ -749,13 +750,6 @@ class Connect(Situation):
         answer = self.expect("no_answer", f"192.0.2.3:{PORT}", "--connect", "-w", "300ms")
         self.assertIn("va", answer.evidence)
         self.expect("none", f"192.0.2.3:{PORT}", "--connect", "--no-try")
-
-    def name(self, text):
-        """A name with these addresses, for this mount namespace."""
-        hosts = self.directory / "hosts"
-        hosts.write_text(text)
-        run("mount", "--bind", str(hosts), "/etc/hosts")
-        self.held.callback(lambda: run("umount", "/etc/hosts"))
 
     def test_the_first_address_of_a_name_cannot_be_reached(self):
         there = self.peer()

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 namespace portico::diagnose {
 namespace {
@@ -171,6 +172,43 @@ std::vector<port_range> parse_port_list(std::string_view text) {
             break;
         }
         all.push_back({*first, *last});
+    }
+    return all;
+}
+
+std::vector<ip::address> addresses_in_hosts(std::string_view text, std::string_view name) {
+    const auto same = [](std::string_view a, std::string_view b) {
+        const auto lower = [](char c) {
+            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        };
+        return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                          [&](char x, char y) { return lower(x) == lower(y); });
+    };
+    std::vector<ip::address> all;
+    while (!text.empty()) {
+        auto line = take_until(text, '\n');
+        line = line.substr(0, line.find('#'));
+        std::optional<ip::address> address;
+        bool first = true;
+        bool named = false;
+        while (true) {
+            line.remove_prefix(std::min(line.size(), line.find_first_not_of(" \t\r")));
+            const auto word = line.substr(0, line.find_first_of(" \t\r"));
+            if (word.empty()) {
+                break;
+            }
+            line.remove_prefix(word.size());
+            if (std::exchange(first, false)) {
+                if (const auto read = ip::parse_address(word)) {
+                    address = *read;
+                }
+            } else {
+                named |= same(word, name);
+            }
+        }
+        if (named && address && std::find(all.begin(), all.end(), *address) == all.end()) {
+            all.push_back(*address);
+        }
     }
     return all;
 }

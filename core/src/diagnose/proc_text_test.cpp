@@ -70,5 +70,19 @@ TEST(parse_port_range, and_list_stop_at_a_mistake) {
     EXPECT_TRUE(parse_port_list("").empty());
 }
 
+TEST(addresses_in_hosts, are_those_of_the_name_each_once) {
+    const auto of = [](std::string_view text) {
+        std::string all;
+        for (const auto& each : addresses_in_hosts(text, "localhost")) {
+            all += ip::to_text(each) + " ";
+        }
+        return all;
+    };
+    EXPECT_EQ(of("127.0.0.1\tLocalHost me\n::1 ip6-localhost localhost\n127.0.0.1 localhost"),
+              "127.0.0.1 ::1 ");
+    EXPECT_EQ(of("127.0.0.1 localhost.localdomain\n# ::1 localhost\nlocalhost x\n"), "");
+    EXPECT_EQ(of("  192.0.2.1 # localhost\n192.0.2.2 a b localhost # c\r\n\n"), "192.0.2.2 ");
+}
+
 } // namespace
 } // namespace portico::diagnose

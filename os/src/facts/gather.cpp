@@ -1,6 +1,7 @@
 // Gathering what plan::make_plan() wants to know.
 
 #include "fd/text_file.hpp"
+#include "portico/diagnose/proc_text.hpp"
 #include "portico/os/facts.hpp"
 #include "portico/os/netlink.hpp"
 #include "portico/os/socket.hpp"
@@ -146,6 +147,11 @@ tl::expected<gathered_facts, inherit_error> gather_facts() {
 ip::service_table read_services(const fact_sources& from) {
     const auto text = read_text(from.services);
     return text ? ip::service_table::from_text(*text) : ip::service_table{};
+}
+
+std::vector<ip::address> read_hosts(std::string_view name, const fact_sources& from) {
+    const auto text = read_text(from.hosts);
+    return text ? diagnose::addresses_in_hosts(*text, name) : std::vector<ip::address>{};
 }
 
 sys_result<std::string> read_sysctl(const std::string& name) {

@@ -1,5 +1,5 @@
-// What the files of proc(5) say of a process. Any text is safe; what cannot be read is left as it
-// was.
+// What the files of proc(5), and those of the host, say. Any text is safe; what cannot be read is
+// left as it was.
 #pragma once
 
 #include "portico/diagnose/facts.hpp"
@@ -33,5 +33,9 @@ void read_cgroups(std::string_view text, process& into);
 
 // net/ipv4/ip_local_reserved_ports: "8080,9000-9010". What follows a mistake is left out.
 [[nodiscard]] std::vector<port_range> parse_port_list(std::string_view text);
+
+// /etc/hosts (hosts(5)): the addresses of a name, in any case, in the order of the lines.
+[[nodiscard]] std::vector<ip::address> addresses_in_hosts(std::string_view text,
+                                                          std::string_view name);
 
 } // namespace portico::diagnose

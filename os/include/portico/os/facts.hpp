@@ -20,6 +20,7 @@ struct gathered_facts {
 struct fact_sources {
     std::string proc = "/proc";
     std::string services = "/etc/services";
+    std::string hosts = "/etc/hosts";
 };
 
 // Everything but `resolved` and `unresolved`, which are for names_to_resolve() and the resolver. A
@@ -33,6 +34,11 @@ gather_facts(const listen_environment& inherited, const fact_sources& from = {})
 
 // The service names of this host alone: /etc/services over the built-in table, or only that.
 [[nodiscard]] ip::service_table read_services(const fact_sources& from = {});
+
+// The addresses that the file gives a name (hosts(5)); none without the file. Other programs get
+// theirs of "localhost" from there.
+[[nodiscard]] std::vector<ip::address> read_hosts(std::string_view name,
+                                                  const fact_sources& from = {});
 
 // A parameter of the kernel, "net/ipv4/ip_local_port_range", without the end of its line. Those of
 // net are of this thread's network namespace.
