@@ -479,6 +479,39 @@ class Accept(Situation):
         self.assertIn(f"(pid {server.pid}", answer.sentence)
         self.expect("none", f"127.0.0.1:{PORT}", "--connect")
 
+    def test_localhost_is_what_the_host_says(self):
+        self.socket(port=PORT, listen=4)
+        self.name("127.0.0.1 localhost\n::1 ip6-localhost\n")
+        self.expect("none", f"localhost:{PORT}", "--connect")
+        self.name("::1 localhost\n127.0.0.1 localhost\n")
+        self.expect("localhost_other_family", f"localhost:{PORT}", "--connect")
+        sysctl("net/ipv6/conf/all/disable_ipv6", 1)
+        self.expect("none", f"localhost:{PORT}", "--connect")
+        self.expect("none", f":{PORT}", "--connect")
+
+    def test_to_connect_to_an_unspecified_address_is_to_connect_to_the_loopback_one(self):
+        self.socket(port=PORT, listen=4)
+        self.socket("::1", PORT + 1, listen=4)
+        self.expect("none", f"0.0.0.0:{PORT}", "--connect")
+        self.expect("none", f"[::]:{PORT + 1}", "--connect")
+        self.expect("other_family", f"[::]:{PORT}", "--connect")
+
+    def test_somebody_listens_on_another_interface(self):
+        self.peer()
+        server = self.socket("0.0.0.0")
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"va\0")
+        server.listen()
+        port = server.getsockname()[1]
+        for what in ("--connect", "--accept"):
+            answer = self.expect("listens_elsewhere", f"127.0.0.1:{port}", what)
+            self.assertIn("on the interface va only", answer.sentence)
+            self.expect("none", f"192.0.2.1:{port}", what)
+        with self.assertRaises(OSError):
+            socket.create_connection(("127.0.0.1", port))
+        self.held.enter_context(socket.create_connection(("192.0.2.1", port)))
+        answer = self.expect("in_use", f"0.0.0.0:{port}")
+        self.assertIn("bound to the interface va", answer.evidence)
+
     def test_localhost_on_both_families(self):
         self.nginx(f"127.0.0.1:{PORT}", f"[::1]:{PORT}")
         self.expect("none", f"localhost:{PORT}", "--connect")

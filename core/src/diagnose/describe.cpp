@@ -40,9 +40,10 @@ std::optional<socket_place> place_of(const socket& which) {
     return socket_place{plain, at->port, takes_v4};
 }
 
-bool serves(const socket& which, const ip::endpoint& at) {
+bool serves(const socket& which, const ip::endpoint& at, std::string_view by) {
     const auto have = place_of(which);
-    if (!have || have->port != at.port) {
+    const bool elsewhere = !which.interface.empty() && !by.empty() && which.interface != by;
+    if (!have || have->port != at.port || elsewhere) {
         return false;
     }
     if (have->address.is_unspecified()) {
@@ -60,7 +61,7 @@ bool overlaps(const socket& which, const ip::endpoint& at) {
     if (at.address.is_unspecified() && have->address.family() == at.address.family()) {
         return true;
     }
-    return serves(which, at);
+    return serves(which, at, at.address.zone().text());
 }
 
 std::string_view to_text(socket_state which) noexcept {
@@ -122,6 +123,9 @@ std::string line_of(const socket& which) {
     }
     if (which.v6) {
         text += ", " + flag_text("IPV6_V6ONLY", which.v6only);
+    }
+    if (is_ip && !which.interface.empty()) {
+        text += ", bound to the interface " + which.interface;
     }
     if (is_ip && which.inode != 0) {
         text += ", " + flag_text("SO_REUSEADDR", which.reuse_address);

@@ -20,8 +20,9 @@ struct socket_place {
 };
 [[nodiscard]] std::optional<socket_place> place_of(const socket& which);
 
-// Whether packets to this address come to that socket.
-[[nodiscard]] bool serves(const socket& which, const ip::endpoint& at);
+// Whether packets to this address that come in by this interface come to that socket; empty: by
+// any.
+[[nodiscard]] bool serves(const socket& which, const ip::endpoint& at, std::string_view by = {});
 // Whether two sockets of these addresses are in each other's way, as bind(2) sees it.
 [[nodiscard]] bool overlaps(const socket& which, const ip::endpoint& at);
 

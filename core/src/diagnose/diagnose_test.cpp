@@ -245,6 +245,46 @@ TEST(diagnose, a_nat_rule_for_one_interface_is_likely) {
     EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).findings.front().sure, sureness::likely);
 }
 
+TEST(settled, places_are_those_that_are_reached) {
+    question asked;
+    asked.what = act::connect;
+    asked.places = {at("0.0.0.0:80"), at("[::]:80"), at("[::ffff:192.0.2.1]:80")};
+    const std::vector<ip::any_endpoint> reached{at("127.0.0.1:80"), at("[::1]:80"),
+                                                at("192.0.2.1:80")};
+    EXPECT_EQ(settled(asked).places, reached);
+    asked.what = act::bind;
+    EXPECT_EQ(settled(asked).places, asked.places);
+}
+
+TEST(diagnose, an_address_that_no_interface_has_is_here_when_the_route_to_it_is_local) {
+    auto known = host();
+    known.routes.resize(2);
+    known.routes[0].to = at("198.51.100.7:0").address;
+    known.routes[0].local = true;
+    known.routes[1].to = at("[2001:db8::7]:0").address;
+    known.routes[1].local = true;
+    EXPECT_EQ(ask(act::bind, {"198.51.100.7:8080"}, known).answer(), cause::none);
+    EXPECT_EQ(ask(act::bind, {"198.51.100.8:8080"}, known).answer(), cause::address_not_here);
+    EXPECT_EQ(ask(act::bind, {"[2001:db8::7]:8080"}, known).answer(), cause::address_not_here);
+    EXPECT_TRUE(is_own(known, known.routes[1].to));
+    known.routes[0].local = false; // by the default route, say
+    EXPECT_EQ(ask(act::bind, {"198.51.100.7:8080"}, known).answer(), cause::address_not_here);
+    known.routes[0].broadcast = true;
+    EXPECT_EQ(ask(act::bind, {"198.51.100.7:8080"}, known).answer(), cause::none);
+}
+
+TEST(diagnose, a_listener_of_an_interface_serves_what_comes_in_there) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.sockets.front().interface = "eth0";
+    EXPECT_EQ(ask(act::connect, {"192.0.2.1:8080"}, known).answer(), cause::none);
+    EXPECT_EQ(ask(act::connect, {"127.0.0.1:8080"}, known).answer(), cause::listens_elsewhere);
+    EXPECT_EQ(ask(act::accept, {"127.0.0.1:8080"}, known).answer(), cause::listens_elsewhere);
+    known.sockets.front().interface = "lo";
+    EXPECT_EQ(ask(act::connect, {"192.0.2.1:8080"}, known).answer(), cause::listens_elsewhere);
+    EXPECT_EQ(ask(act::connect, {"127.0.0.1:8080"}, known).answer(), cause::none);
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).answer(), cause::none);
+}
+
 TEST(takes_away, looks_at_transport_port_address_and_where_it_goes) {
     diagnose::nat_rule rule;
     EXPECT_FALSE(takes_away(rule, ip::transport::tcp, at("192.0.2.1:80"))); // goes nowhere else

@@ -48,6 +48,8 @@ void examine_listener(examiner& into, const socket& listener); // does it keep u
 [[nodiscard]] std::string_view interface_of(const facts& known, const ip::address& which);
 // True when one probably takes packets to it away, so that whoever listens here does not matter.
 bool examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where);
-[[nodiscard]] const socket* listener_for(const facts& known, const ip::endpoint& at);
+// `by`: as of serves().
+[[nodiscard]] const socket* listener_for(const facts& known, const ip::endpoint& at,
+                                         std::string_view by);
 
 } // namespace portico::diagnose

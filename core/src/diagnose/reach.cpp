@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 namespace portico::diagnose {
 namespace {
@@ -30,6 +31,10 @@ public:
         for (const auto& each : known_.sockets) {
             if (!takes_clients(each, into_.asked().over)) {
                 continue;
+            }
+            if (serves(each, at_)) {
+                on_an_interface(each);
+                return;
             }
             if (other == nullptr && is_counterpart(each)) {
                 other = &each;
@@ -79,6 +84,18 @@ private:
         made.fixes.push_back("let it listen at " + ip::to_text(at_) + ", too (portico listen :" +
                              std::to_string(at_.port) + " does both families)");
         made.fixes.push_back("or use " + ip::to_text(which.local));
+        into_.find(std::move(made));
+    }
+
+    void on_an_interface(const socket& which) {
+        finding made{cause::listens_elsewhere,
+                     sureness::certain,
+                     "nobody listens at " + ip::to_text(at_) + ": " + who_has(which, known_) +
+                         " listens at " + ip::to_text(which.local) + " on the interface " +
+                         which.interface + " only",
+                     {},
+                     {"let it listen without SO_BINDTODEVICE"}};
+        add_evidence(made.evidence, which, known_);
         into_.find(std::move(made));
     }
 
@@ -151,9 +168,22 @@ private:
     ip::endpoint at_;
 };
 
+// Which interface packets to an address of this host come in by; empty: any. Its own come in by the
+// one that has the address, as the kernel tells them apart for SO_BINDTODEVICE.
+std::string_view way_in(const examiner& into, const ip::address& to) {
+    if (to.is_loopback()) {
+        return "lo";
+    }
+    if (into.asked().what != act::connect) {
+        return to.zone().index() ? std::string_view{} : to.zone().text();
+    }
+    const auto has = interface_of(into.known(), to);
+    return has.empty() ? "lo" : has;
+}
+
 // True when somebody listens there.
 bool examine_own(examiner& into, const ip::endpoint& at) {
-    if (const auto* listener = listener_for(into.known(), at);
+    if (const auto* listener = listener_for(into.known(), at, way_in(into, at.address));
         listener != nullptr && takes_clients(*listener, into.asked().over)) {
         examine_listener(into, *listener);
         const auto have =
@@ -396,16 +426,17 @@ void examine_way_out(examiner& into, const ip::endpoint& at) {
 
 } // namespace
 
-const socket* listener_for(const facts& known, const ip::endpoint& at) {
+const socket* listener_for(const facts& known, const ip::endpoint& at, std::string_view by) {
     const socket* best = nullptr;
     for (const auto& each : known.sockets) {
-        if (!takes_clients(each, each.over) || !serves(each, at)) {
+        if (!takes_clients(each, each.over) || !serves(each, at, by)) {
             continue;
         }
         // The more exact address wins, as in the kernel; of equals the fuller queue is looked at.
         const auto rank = [](const socket& s) {
             const auto place = place_of(s);
-            return std::pair{!place->address.is_unspecified(), s.waiting > s.most};
+            return std::tuple{!place->address.is_unspecified(), !s.interface.empty(),
+                              s.waiting > s.most};
         };
         if (best == nullptr || rank(*best) < rank(each)) {
             best = &each;
@@ -419,8 +450,8 @@ void examine_accept(examiner& into) {
         if (const auto* at = std::get_if<ip::endpoint>(&each)) {
             examine_address(into, *at);
             // Only packets of this host come to its loopback addresses.
-            const auto hook = at->address.is_loopback() ? nat_rule::hook::output
-                                                        : nat_rule::hook::prerouting;
+            const auto hook =
+                at->address.is_loopback() ? nat_rule::hook::output : nat_rule::hook::prerouting;
             if (!examine_nat(into, *at, hook)) {
                 examine_own(into, *at);
             }

@@ -109,7 +109,9 @@ bool read_inet(bytes_view body, ip::transport over, std::vector<diagnose::socket
     if (head->id.idiag_dport != 0) {
         read.peer = endpoint(head->id.idiag_dst, head->id.idiag_dport);
     }
-    read.interface = head->id.idiag_if;
+    if (head->id.idiag_if != 0) {
+        read.interface = std::to_string(head->id.idiag_if);
+    }
     read.uid = head->idiag_uid;
     read.inode = head->idiag_inode;
     if (read.state == socket_state::listening) {

@@ -173,6 +173,14 @@ void name_zone(ip::any_endpoint& where) {
     }
 }
 
+// From the number that the kernel gives.
+void name_interface(diagnose::socket& of) {
+    if (!of.interface.empty()) {
+        const auto name = interface_name(static_cast<std::uint32_t>(std::stoul(of.interface)));
+        of.interface = name.empty() ? of.interface : name;
+    }
+}
+
 struct entering {
     const char* path;
     fd made;
@@ -206,6 +214,7 @@ sys_result<std::vector<diagnose::socket>> inet_sockets(const fd& diag, const soc
         for (auto& each : *all) {
             name_zone(each.local);
             name_zone(each.peer);
+            name_interface(each);
         }
     }
     return all;

@@ -43,11 +43,11 @@ struct socket {
     std::optional<bool> reuse_address{};
     std::optional<bool> reuse_port{};
     std::uint32_t uid = 0;
-    std::uint64_t inode = 0;     // 0: no process has it, as in TIME-WAIT or before accept(2)
-    std::uint64_t cgroup = 0;    // its number; 0: unknown
-    std::uint32_t interface = 0; // number of the interface that it is bound to; 0: none
-    std::uint32_t waiting = 0;   // of a listening one: connections nobody has accepted yet
-    std::uint32_t most = 0;      // its backlog
+    std::uint64_t inode = 0;   // 0: no process has it, as in TIME-WAIT or before accept(2)
+    std::uint64_t cgroup = 0;  // its number; 0: unknown
+    std::string interface {};  // that it is bound to (SO_BINDTODEVICE); empty: none
+    std::uint32_t waiting = 0; // of a listening one: connections nobody has accepted yet
+    std::uint32_t most = 0;    // its backlog
     std::optional<std::uint32_t> drops{};             // packets that it has dropped
     std::optional<std::chrono::milliseconds> left{};  // in TIME-WAIT: until it is gone
     std::optional<std::chrono::milliseconds> quiet{}; // since it has sent something, or was made
