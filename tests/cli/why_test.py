@@ -811,6 +811,18 @@ class Connect(Situation):
             self.connected(server)
         self.expect("nobody_listens", f"127.0.0.1:{PORT + 1}", "--connect")
 
+    def test_a_port_that_a_program_has_bound_is_none_for_clients(self):
+        server = self.socket(port=PORT, listen=16)
+        sysctl("net/ipv4/ip_local_port_range", "40000 40003")
+        self.socket(port=40001, listen=1)
+        for _ in range(3):
+            self.connected(server)
+        answer = self.expect("ephemeral_ports_used_up", f"127.0.0.1:{PORT}", "--connect")
+        self.assertIn("3 of 3 are used from 127.0.0.1", answer.sentence)
+        self.assertIn("1 more of the range", answer.evidence)
+        with self.assertRaises(OSError):
+            self.connected(server)
+
     def test_one_source_port_is_left(self):
         server = self.socket(port=PORT, listen=16)
         sysctl("net/ipv4/ip_local_port_range", "40000 40003")

@@ -364,8 +364,10 @@ void examine_ports(examiner& into, const ip::endpoint& at) {
     const auto& known = into.known();
     std::map<ip::address, std::set<std::uint16_t>> used;
     std::size_t waiting = 0;
+    const std::set<std::uint16_t> held{known.held.begin(), known.held.end()};
     const auto reserved = [&](std::uint16_t port) {
-        return std::any_of(known.reserved.begin(), known.reserved.end(),
+        return held.contains(port) ||
+               std::any_of(known.reserved.begin(), known.reserved.end(),
                            [&](const auto& each) { return each.contains(port); });
     };
     for (const auto& each : known.outgoing) {
@@ -397,12 +399,14 @@ void examine_ports(examiner& into, const ip::endpoint& at) {
     }
     into.find({cause::ephemeral_ports_used_up,
                waiting == 0 ? sureness::certain : sureness::likely,
-               "no source port is left towards " + ip::to_text(at) + ": " + count +
-                   " are used from " + from,
+               "no source port is left towards " + ip::to_text(at) + ": " + count + " are used" +
+                   (from.empty() ? "" : " from " + from),
                {"net.ipv4.ip_local_port_range is " + std::to_string(known.ephemeral.first) +
                     " to " + std::to_string(known.ephemeral.last) +
                     (known.reserved.empty() ? "" : ", less net.ipv4.ip_local_reserved_ports"),
-                std::to_string(waiting) + " of them are in TIME-WAIT"},
+                std::to_string(waiting) + " of them are in TIME-WAIT",
+                std::to_string(held.size()) +
+                    " more of the range are bound by programs, and no client gets those"},
                {"sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"",
                 "or keep connections open and use them again, or add addresses on either side"}});
 }

@@ -69,8 +69,9 @@ void append_value(std::vector<std::byte>& to, const T& value) {
 // end when it does not hold (`no`), which refuses.
 class condition_list {
 public:
-    void local_port(std::uint16_t port) {
-        begin(INET_DIAG_BC_S_EQ, 2 * sizeof(inet_diag_bc_op));
+    // INET_DIAG_BC_S_EQ, _S_GE or _S_LE
+    void local_port(std::uint8_t how, std::uint16_t port) {
+        begin(how, 2 * sizeof(inet_diag_bc_op));
         append_value(code_, inet_diag_bc_op{0, 0, port});
     }
     void peer(const ip::endpoint& which) {
@@ -120,7 +121,11 @@ std::vector<std::byte> request_for(const socket_query& which) {
                                        (which.ages ? 1U << (INET_DIAG_INFO - 1) : 0));
     condition_list conditions;
     if (which.local_port) {
-        conditions.local_port(*which.local_port);
+        conditions.local_port(INET_DIAG_BC_S_EQ, *which.local_port);
+    }
+    if (which.local_range) {
+        conditions.local_port(INET_DIAG_BC_S_GE, which.local_range->first);
+        conditions.local_port(INET_DIAG_BC_S_LE, which.local_range->last);
     }
     if (which.peer) {
         conditions.peer(*which.peer);

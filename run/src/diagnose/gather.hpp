@@ -30,6 +30,7 @@ private:
     void way_out();
     void way_in();
     void attempts();
+    void held_ports(const os::fd& diag);
 
     // ---- pieces ----
     using namespace_look = std::function<void(const os::fd& diag, const os::network_namespace&)>;

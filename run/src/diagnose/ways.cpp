@@ -100,6 +100,9 @@ void fact_gatherer::way_in() {
 void fact_gatherer::way_out() {
     what_is_shared();
     const auto diag = open_diag();
+    if (diag) {
+        held_ports(*diag);
+    }
     for (const auto& each : asked_.places) {
         const auto* at = std::get_if<ip::endpoint>(&each);
         if (at == nullptr) {
@@ -132,6 +135,21 @@ void fact_gatherer::routes() {
             none.to = to;
             none.refused = way.error();
         }
+    }
+}
+
+void fact_gatherer::held_ports(const os::fd& diag) {
+    std::vector<diagnose::socket> bound;
+    for (const auto family : {ip::family::v4, ip::family::v6}) {
+        os::socket_query which;
+        which.family = family;
+        which.over = asked_.over;
+        which.states = {diagnose::socket_state::listening, diagnose::socket_state::bound};
+        which.local_range = made_.ephemeral;
+        add_sockets(diag, which, bound);
+    }
+    for (const auto& each : bound) {
+        made_.held.push_back(std::get<ip::endpoint>(each.local).port);
     }
 }
 

@@ -144,6 +144,8 @@ struct facts {
     bool bindv6only = false;          // net.ipv6.bindv6only
     port_range ephemeral;             // net.ipv4.ip_local_port_range
     std::vector<port_range> reserved; // net.ipv4.ip_local_reserved_ports
+    // Of `ephemeral`: bound by programs, so that no connection gets them.
+    std::vector<std::uint16_t> held;
     // At the port, of both families; of UNIX sockets the one that the file is of, in whichever
     // network namespace, or that has the abstract name.
     std::vector<socket> sockets;

@@ -23,6 +23,7 @@ struct socket_query {
     ip::transport over = ip::transport::tcp;
     std::vector<diagnose::socket_state> states{}; // none: all
     std::optional<std::uint16_t> local_port{};
+    std::optional<diagnose::port_range> local_range{};
     std::optional<ip::endpoint> peer{};
     bool ages = false; // ask for diagnose::socket::quiet and left, which costs more
 };
