@@ -125,6 +125,25 @@ class Bind(Situation):
         self.assertIn("time_wait", self.expect("none", f"127.0.0.1:{PORT}").excluded)
         self.socket(port=PORT)
 
+    def test_what_a_dual_wildcard_left_keeps_the_next_one_out(self):
+        server = self.socket("::", PORT, listen=4, v6only=0)
+        client = self.held.enter_context(socket.create_connection(("127.0.0.1", PORT)))
+        accepted = server.accept()[0]
+        server.close()
+        self.assertEqual(self.expect("connections_left", f"[::]:{PORT}").sure, "likely")
+        accepted.close()
+        self.assertEqual(client.recv(1), b"")
+        client.close()
+        answer = self.expect("time_wait", f"[::]:{PORT}")
+        self.assertIn(f"keeps the IPv4 port of [::]:{PORT}", answer.sentence)
+        self.assertIn("IPV6_V6ONLY", answer.fixes)
+        with self.assertRaises(OSError):
+            self.socket("::", PORT, v6only=0)
+        self.expect("time_wait", f":{PORT}")  # whose IPv6 socket is no dual one
+        sysctl("net/ipv6/bindv6only", 1)
+        self.expect("none", f"[::]:{PORT}")
+        self.socket("::", PORT, v6only=1)
+
     def test_bound_and_not_listening(self):
         holder = self.python(f"s = socket.socket(); s.bind(('127.0.0.1', {PORT}))")
         answer = self.why(f"127.0.0.1:{PORT}")
@@ -147,6 +166,26 @@ class Bind(Situation):
         self.assertIn(f"(pid {os.getpid()}", answer.sentence)
         self.assertIn(f"ip_local_reserved_ports={port}", answer.fixes)
         self.expect("none", f"127.0.0.2:{port}")
+
+    def test_ports_that_are_reserved_stay_so(self):
+        sysctl("net/ipv4/ip_local_reserved_ports", "9000-9010,50000")
+        client, _ = self.connected(self.socket(port=PORT, listen=4))
+        port = client.getsockname()[1]
+        answer = self.expect("ephemeral_source_port", f"127.0.0.1:{port}")
+        run(*answer.fixes.splitlines()[0].split("   ")[0].split())
+        now = pathlib.Path("/proc/sys/net/ipv4/ip_local_reserved_ports").read_text().split()[0]
+        self.assertEqual(set(now.split(",")), {"9000-9010", "50000", str(port)})
+        self.assertNotIn("sysctl", self.expect("ephemeral_source_port", f"127.0.0.1:{port}").fixes)
+
+    def test_a_server_that_is_gone_may_have_had_a_port_of_clients(self):
+        server = self.socket(port=40000, listen=4)
+        client = self.socket(port=62000)  # which is none
+        client.connect(("127.0.0.1", 40000))
+        self.held.enter_context(server.accept()[0])
+        server.close()
+        answer = self.why("127.0.0.1:40000")
+        self.assertNotEqual(answer.sure, "certain", answer)
+        self.assertNotEqual(answer.code, 0, answer)
 
     def test_connections_of_a_server_that_is_gone(self):
         server = self.socket(port=PORT, listen=4)

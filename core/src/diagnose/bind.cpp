@@ -33,14 +33,27 @@ struct origin {
     sureness sure = sureness::certain;
 };
 origin origin_of(const socket& which, const facts& known) {
-    const auto place = place_of(which);
-    if (!place || !known.ephemeral.contains(place->port)) {
-        return {which.state == socket_state::connecting, sureness::certain};
+    if (which.state == socket_state::connecting) {
+        return {true, sureness::certain};
     }
-    const auto* peer = std::get_if<ip::endpoint>(&which.peer);
-    const bool both = peer != nullptr && known.ephemeral.contains(peer->port);
-    const bool unsure = both && which.state != socket_state::connecting;
-    return {true, unsure ? sureness::likely : sureness::certain};
+    // A server may have its port of the range, too.
+    const auto place = place_of(which);
+    return {place && known.ephemeral.contains(place->port), sureness::likely};
+}
+
+// What the sysctl is to be, so that it has the port and what it had before.
+std::string with_reserved(const facts& known, const std::string& port) {
+    std::string all;
+    for (const auto& each : known.reserved) {
+        all += std::to_string(each.first) +
+               (each.first == each.last ? "" : "-" + std::to_string(each.last)) + ",";
+    }
+    return all + port;
+}
+
+// SO_REUSEADDR of both lets UDP sockets share a port, and TCP sockets until one listens.
+sureness unless_reused(const socket& which) {
+    return which.reuse_address == false ? sureness::certain : sureness::likely;
 }
 
 class bind_examiner {
@@ -109,11 +122,16 @@ public:
             }
         }
         if (!servers) {
-            connections();
+            connections(false);
             into_.exclude(cause::in_use, "nobody listens at " + text_);
         }
-        ended();
-        dual_binder();
+        ended(false);
+        if (is_dual_wildcard()) {
+            if (!dual_binder()) {
+                connections(true);
+            }
+            ended(true);
+        }
     }
 
 private:
@@ -156,7 +174,14 @@ private:
                 ip::to_text(which.local) +
                 (which.v6only == false && have.takes_v4 ? ", and at the IPv4 port, too" : "");
         }
+        if (which.over == ip::transport::udp) {
+            made.sure = std::max(made.sure, unless_reused(which));
+        }
         add_evidence(made.evidence, which, known_);
+        if (which.over == ip::transport::udp && which.reuse_address != false) {
+            made.evidence.emplace_back("if both programs set SO_REUSEADDR, both can bind it, and "
+                                       "only one of them gets each datagram");
+        }
         add_way_to_end(made.fixes, which, known_);
         into_.find(std::move(made));
     }
@@ -197,7 +222,7 @@ private:
 
     void only_bound(const socket& which) {
         finding made{cause::bound_not_listening,
-                     which.reuse_address == false ? sureness::certain : sureness::likely,
+                     unless_reused(which),
                      who_has(which, known_) + " has bound " + ip::to_text(which.local) +
                          " and does not listen there",
                      {},
@@ -211,48 +236,109 @@ private:
         into_.find(std::move(made));
     }
 
+    // Who binds [::] without IPV6_V6ONLY wants the IPv4 port as well.
+    [[nodiscard]] bool is_dual_wildcard() const {
+        const ip::endpoint v4{ip::address::any(ip::family::v4), at_.port};
+        return at_.address.is_v6() && at_.address.is_unspecified() &&
+               !asks_for(into_.asked(), v4) && !known_.bindv6only;
+    }
+
+    // `by_v4`: it has the IPv4 port that a dual wildcard wants.
+    [[nodiscard]] bool is_in_the_way(const socket& which, bool by_v4) const {
+        if (which.over != into_.asked().over) {
+            return false;
+        }
+        const auto have = place_of(which);
+        return by_v4 ? have && have->address.is_v4() && have->port == at_.port
+                     : overlaps(which, at_);
+    }
+
+    // An IPv6 socket at an IPv4-mapped address was left by a dual wildcard, and the next one will
+    // be such a one as well.
+    static sureness sure_by_v4(const socket& which) {
+        return which.v6 ? sureness::likely : sureness::possible;
+    }
+
+    [[nodiscard]] std::string wanted(bool by_v4) const {
+        return by_v4 ? "the IPv4 port of " + text_ : text_;
+    }
+
+    void add_dual(finding& to, bool by_v4) const {
+        if (by_v4) {
+            to.evidence.push_back("a program that binds " + text_ +
+                                  " without IPV6_V6ONLY wants the IPv4 port, too");
+            to.fixes.emplace_back("or let the program set IPV6_V6ONLY");
+        }
+    }
+
     // Without a listener: connections of an earlier one, or of a client.
-    void connections() {
+    void connections(bool by_v4) {
         std::vector<const socket*> left;
         for (const auto& each : known_.sockets) {
-            if (each.over != into_.asked().over || !is_connection(each) || !overlaps(each, at_)) {
+            if (!is_connection(each) || !is_in_the_way(each, by_v4)) {
                 continue;
             }
             const auto from = origin_of(each, known_);
             if (from.outgoing) {
-                outgoing(each, from.sure);
+                outgoing(each, by_v4 ? sure_by_v4(each) : from.sure, by_v4);
+            } else if (each.over == ip::transport::udp) {
+                connected(each, by_v4);
             } else {
                 left.push_back(&each);
             }
         }
         if (!left.empty()) {
-            leftover(left);
+            leftover(left, by_v4);
         }
     }
 
-    void outgoing(const socket& which, sureness sure) {
+    void outgoing(const socket& which, sureness sure, bool by_v4) {
         const auto port = std::to_string(at_.port);
+        const bool reserved =
+            std::any_of(known_.reserved.begin(), known_.reserved.end(),
+                        [&](const auto& each) { return each.contains(at_.port); });
         finding made{cause::ephemeral_source_port,
                      sure,
-                     "port " + port + " is the source port of a connection that " +
-                         who_has(which, known_) + " made to " + ip::to_text(which.peer),
+                     "port " + port + " is the source port of a " +
+                         (which.over == ip::transport::tcp ? "connection" : "UDP socket") +
+                         " that " + who_has(which, known_) +
+                         (which.over == ip::transport::tcp ? " made to " : " has connected to ") +
+                         ip::to_text(which.peer),
                      {},
                      {}};
         add_evidence(made.evidence, which, known_);
         made.evidence.push_back("net.ipv4.ip_local_port_range is " +
                                 std::to_string(known_.ephemeral.first) + " to " +
                                 std::to_string(known_.ephemeral.last));
-        made.fixes.push_back("sysctl -w net.ipv4.ip_local_reserved_ports=" + port +
-                             "   (keeps clients off it from now on)");
+        if (!reserved) {
+            made.fixes.push_back(
+                "sysctl -w net.ipv4.ip_local_reserved_ports=" + with_reserved(known_, port) +
+                "   (keeps clients off it from now on)");
+        }
         made.fixes.emplace_back("or listen at a port outside the range");
+        add_dual(made, by_v4);
         into_.find(std::move(made));
     }
 
-    void leftover(const std::vector<const socket*>& all) {
+    // A UDP socket that takes from one peer alone.
+    void connected(const socket& which, bool by_v4) {
+        finding made{cause::in_use,
+                     by_v4 ? sureness::possible : unless_reused(which),
+                     who_has(which, known_) + " has bound " + ip::to_text(which.local) +
+                         ", connected to " + ip::to_text(which.peer),
+                     {},
+                     {}};
+        add_evidence(made.evidence, which, known_);
+        add_way_to_end(made.fixes, which, known_);
+        add_dual(made, by_v4);
+        into_.find(std::move(made));
+    }
+
+    void leftover(const std::vector<const socket*>& all, bool by_v4) {
         const auto& first = *all.front();
         finding made{
             cause::connections_left,
-            sureness::likely,
+            by_v4 ? sure_by_v4(first) : sureness::likely,
             counted(all.size(), "connection") + " of a server at " + text_ +
                 " that does not listen any more " + (all.size() == 1 ? "keeps" : "keep") +
                 " the port from programs that do not set SO_REUSEADDR",
@@ -269,15 +355,18 @@ private:
         if (first.inode != 0) {
             add_way_to_end(made.fixes, first, known_);
         }
+        add_dual(made, by_v4);
         into_.find(std::move(made));
     }
 
-    void ended() {
+    void ended(bool by_v4) {
         std::size_t count = 0;
+        sureness sure = by_v4 ? sureness::possible : sureness::likely;
         std::chrono::milliseconds longest{0};
         for (const auto& each : known_.sockets) {
-            if (each.state == socket_state::time_wait && overlaps(each, at_)) {
+            if (each.state == socket_state::time_wait && is_in_the_way(each, by_v4)) {
                 ++count;
+                sure = by_v4 ? std::min(sure, sure_by_v4(each)) : sure;
                 longest = std::max(longest, each.left.value_or(longest));
             }
         }
@@ -285,28 +374,25 @@ private:
             into_.exclude(cause::time_wait, "no connection is in TIME-WAIT at " + text_);
             return;
         }
-        into_.find({cause::time_wait,
-                    sureness::likely,
-                    counted(count, "connection") + " in TIME-WAIT " +
-                        (count == 1 ? "keeps " : "keep ") + text_ +
-                        " from programs that do not set SO_REUSEADDR",
-                    {"the last of them is gone in " + time_text(longest),
-                     "they stay on the side that closed first"},
-                    {"let both programs, the one before and the next, set SO_REUSEADDR before they "
-                     "bind, as servers do",
-                     "or wait " + time_text(longest)}});
+        finding made{cause::time_wait,
+                     sure,
+                     counted(count, "connection") + " in TIME-WAIT " +
+                         (count == 1 ? "keeps " : "keep ") + wanted(by_v4) +
+                         " from programs that do not set SO_REUSEADDR",
+                     {"the last of them is gone in " + time_text(longest),
+                      "they stay on the side that closed first"},
+                     {"let both programs, the one before and the next, set SO_REUSEADDR before "
+                      "they bind, as servers do",
+                      "or wait " + time_text(longest)}};
+        add_dual(made, by_v4);
+        into_.find(std::move(made));
     }
 
-    // Who binds [::] without IPV6_V6ONLY wants the IPv4 port as well.
-    void dual_binder() {
-        const ip::endpoint v4{ip::address::any(ip::family::v4), at_.port};
-        if (!at_.address.is_v6() || !at_.address.is_unspecified() || asks_for(into_.asked(), v4) ||
-            known_.bindv6only) {
-            return;
-        }
+    // True when somebody has the IPv4 port of a dual wildcard.
+    bool dual_binder() {
+        bool found = false;
         for (const auto& each : known_.sockets) {
-            const auto have = place_of(each);
-            if (each.over != into_.asked().over || each.v6 || !have ||
+            if (!is_in_the_way(each, true) ||
                 (each.state != socket_state::listening && each.state != socket_state::bound)) {
                 continue;
             }
@@ -319,7 +405,9 @@ private:
                          {"let the program set IPV6_V6ONLY"}};
             add_evidence(made.evidence, each, known_);
             into_.find(std::move(made));
+            found = true;
         }
+        return found;
     }
 
     examiner& into_;

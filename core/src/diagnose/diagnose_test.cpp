@@ -113,6 +113,10 @@ TEST(diagnose, reuseport_without_the_flags_is_a_guess) {
 TEST(diagnose, a_source_port_is_told_from_a_connection_that_a_server_left) {
     const auto outgoing = host({connection("192.0.2.1:40000", "198.51.100.1:443")});
     EXPECT_EQ(ask(act::bind, {"0.0.0.0:40000"}, outgoing).answer(), cause::ephemeral_source_port);
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:40000"}, outgoing).findings.front().sure, sureness::likely);
+    const auto begun =
+        host({connection("192.0.2.1:40000", "198.51.100.1:443", socket_state::connecting)});
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:40000"}, begun).findings.front().sure, sureness::certain);
     const auto left = host({connection("192.0.2.1:8080", "198.51.100.1:40000")});
     EXPECT_EQ(ask(act::bind, {"0.0.0.0:8080"}, left).answer(), cause::connections_left);
     // Both ports of the range: it may be either.
