@@ -229,6 +229,17 @@ class Bind(Situation):
         self.expect("none", "127.0.0.1:80", user=NOBODY)
         self.expect("privileged_port", "127.0.0.1:79", user=NOBODY)
 
+    def test_root_of_a_user_namespace_may_not_bind_for_the_network_of_another(self):
+        inside = ["unshare", "--user", "--map-root-user"]
+        if subprocess.run([*inside, "true"], capture_output=True).returncode != 0:
+            self.skipTest("no user namespace can be made here")
+        for own, cause in (([], "privileged_port"), (["--net"], "none")):
+            done = subprocess.run([*inside, *own, COMMAND, "why", "--json", "0.0.0.0:81"], capture_output=True, text=True)
+            self.assertEqual(why_situations.Answer(done).cause, cause, done)
+            real = "import socket; socket.socket().bind(('0.0.0.0', 81))"
+            bound = subprocess.run([*inside, *own, why_situations.PYTHON, "-c", real], capture_output=True)
+            self.assertEqual(bound.returncode == 0, cause == "none", bound)
+
     def test_an_address_of_no_interface(self):
         answer = self.expect("address_not_here", f"192.0.2.7:{PORT}", "--bind")
         self.assertIn("127.0.0.1 on lo", answer.evidence)

@@ -7,7 +7,10 @@
 #include "portico/os/socket.hpp"
 
 #include <charconv>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,8 +43,7 @@ public:
         }
     }
 
-    // Of this process in its user namespace. A network namespace of another user namespace may
-    // still say no, and then bind(2) tells.
+    // Of this process, in the user namespace that its network namespace belongs to.
     void privilege() {
         __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
         __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3]{};
@@ -51,7 +53,8 @@ public:
             return;
         }
         made_.known.privileged = (sets[CAP_TO_INDEX(CAP_NET_BIND_SERVICE)].effective &
-                                  CAP_TO_MASK(CAP_NET_BIND_SERVICE)) != 0;
+                                  CAP_TO_MASK(CAP_NET_BIND_SERVICE)) != 0 &&
+                                 !is_foreign_network();
     }
 
     void interfaces() {
@@ -91,6 +94,14 @@ public:
     [[nodiscard]] gathered_facts take() && { return std::move(made_); }
 
 private:
+    // Capabilities are good for network namespaces of this user namespace and of those in it; of
+    // others the kernel does not show the owner.
+    static bool is_foreign_network() {
+        const fd network{::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)};
+        const fd owner{network ? ::ioctl(network.raw(), NS_GET_USERNS) : -1};
+        return network && !owner && errno == EPERM;
+    }
+
     bool has_family(ip::family which) {
         const auto s = os::socket(ip::endpoint{ip::address::any(which), 0}, ip::transport::udp);
         if (s) {
