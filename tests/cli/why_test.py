@@ -809,6 +809,20 @@ class Accept(Situation):
         self.assertGreaterEqual(server.fileno(), 0)
 
 
+    def test_the_reverse_path_filter_of_an_interface_with_a_dot(self):
+        self.peer(name="va.5")
+        self.peer("198.51.100.1/24", "198.51.100.2/24", "vc")
+        self.socket("0.0.0.0", PORT, listen=4)
+        sysctl("net/ipv4/conf/va.5/rp_filter", 1)
+        question = (f"192.0.2.1:{PORT}", "--accept", "--from")
+        answer = self.expect("reverse_path", *question, "198.51.100.2")
+        run(*answer.fixes.splitlines()[0].split())
+        self.expect("none", *question, "198.51.100.2")
+        answer = self.expect("reverse_path", *question, "203.0.113.1")  # there is no way at all
+        self.assertNotIn("=2", answer.fixes)
+        self.assertIn("no way back", answer.sentence)
+
+
 class Connect(Situation):
     def test_no_route(self):
         answer = self.expect("no_route", "203.0.113.9:80")

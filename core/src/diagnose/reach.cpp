@@ -198,6 +198,13 @@ bool examine_own(examiner& into, const ip::endpoint& at) {
     return false;
 }
 
+// sysctl(8) takes dots for separators, unless a slash comes first.
+std::string filter_of(const std::string& interface) {
+    const bool dotted = interface.find('.') != std::string::npos;
+    return dotted ? "net/ipv4/conf/" + interface + "/rp_filter"
+                  : "net.ipv4.conf." + interface + ".rp_filter";
+}
+
 void examine_reverse_path(examiner& into) {
     const auto& known = into.known();
     const auto dropped = known.drops.reverse_path.value_or(0);
@@ -208,19 +215,25 @@ void examine_reverse_path(examiner& into) {
             continue;
         }
         const auto& name = each.interface;
+        // Loose, it asks for a way back by any interface; only then is there none at all.
+        const std::string way =
+            each.strict ? "the way back to it leads elsewhere" : "there is no way back to it";
         into.find(
             {cause::reverse_path,
              each.refused ? sureness::certain : sureness::possible,
              each.refused ? "packets of the client that come in by " + name +
-                                " are dropped: the way back to it leads elsewhere (rp_filter)"
+                                " are dropped: " + way + " (rp_filter)"
                           : "packets that come in by " + name +
                                 " may be dropped: their way back leads elsewhere (rp_filter)",
              {each.refused ? "asked for the route of such a packet, the kernel refuses it"
                            : "the client is not known (--from), but packets were dropped",
               "rp_filter of " + name + " is " + (each.strict ? "1 (strict)" : "2 (loose)"),
               counter},
-             {"sysctl -w net.ipv4.conf.all.rp_filter=2 net.ipv4.conf." + name + ".rp_filter=2",
-              "or make the route back lead out by " + name}});
+             {each.strict ? "sysctl -w net.ipv4.conf.all.rp_filter=2 " + filter_of(name) + "=2"
+                          : "give this host a route to the client",
+              each.strict ? "or make the route back lead out by " + name
+                          : "or sysctl -w net.ipv4.conf.all.rp_filter=0 " + filter_of(name) +
+                                "=0, if answers need not go there"}});
     }
     into.exclude(cause::reverse_path, counter);
 }
