@@ -837,6 +837,16 @@ class Connect(Situation):
         self.peer()
         self.expect("refused_there", f"192.0.2.2:{PORT}", "--connect")
 
+    def test_who_refuses_may_be_a_firewall(self):
+        self.needs("nft")
+        there = self.peer()
+        self.python(f"s = socket.socket(); s.bind(('0.0.0.0', {PORT})); s.listen()", prefix=there)
+        run("nft", "add table ip f; add chain ip f out { type filter hook output priority 0; };"
+                   f"add rule ip f out tcp dport {PORT} reject with tcp reset")
+        answer = self.expect("refused_there", f"192.0.2.2:{PORT}", "--connect")
+        self.assertEqual(answer.sure, "likely")
+        self.assertIn("nft list ruleset", answer.fixes)
+
     def test_the_other_host_serves(self):
         there = self.peer()
         self.python(f"s = socket.socket(); s.bind(('0.0.0.0', {PORT})); s.listen()", prefix=there)

@@ -278,7 +278,8 @@ std::vector<std::string> fixes_for(const facts& known, cause what, const ip::end
     }
     if (what == cause::refused_there) {
         return {"start the service there, or use its port; portico why --accept on that host "
-                "says more"};
+                "says more",
+                "or a firewall rejects it: here (nft list ruleset), there, or on the way"};
     }
     std::vector<std::string> all{"see where packets end: " + ip_tool + " neigh; tracepath " + to};
     if (known.drops.reverse_path.value_or(0) > 0) {
@@ -341,7 +342,8 @@ void examine_obstacle(examiner& into, const ip::endpoint& at) {
     if (into.found(cause::first_address_unreachable)) {
         return;
     }
-    const bool guess = why.what == cause::no_answer;
+    // Who refuses does not say: it may be a firewall, here or on the way.
+    const bool guess = why.what == cause::no_answer || why.what == cause::refused_there;
     into.find({why.what, guess ? sureness::likely : sureness::certain,
                ip::to_text(at) + " cannot be reached: " + why.text, evidence_for(into.known(), at),
                fixes_for(into.known(), why.what, at)});
