@@ -183,9 +183,9 @@ class Bind(Situation):
         client.connect(("127.0.0.1", 40000))
         self.held.enter_context(server.accept()[0])
         server.close()
-        answer = self.why("127.0.0.1:40000")
-        self.assertNotEqual(answer.sure, "certain", answer)
-        self.assertNotEqual(answer.code, 0, answer)
+        answer = self.expect("ephemeral_source_port", "127.0.0.1:40000")
+        self.assertEqual(answer.sure, "likely", answer)
+        self.assertIn("unless a server at port 40000", answer.evidence)
 
     def test_connections_of_a_server_that_is_gone(self):
         server = self.socket(port=PORT, listen=4)

@@ -310,6 +310,11 @@ private:
         made.evidence.push_back("net.ipv4.ip_local_port_range is " +
                                 std::to_string(known_.ephemeral.first) + " to " +
                                 std::to_string(known_.ephemeral.last));
+        if (which.over == ip::transport::tcp && which.state != socket_state::connecting) {
+            made.evidence.push_back("unless a server at port " + port +
+                                    " took it, and does not listen any more: the kernel does not "
+                                    "tell who began");
+        }
         if (!reserved) {
             made.fixes.push_back(
                 "sysctl -w net.ipv4.ip_local_reserved_ports=" + with_reserved(known_, port) +
