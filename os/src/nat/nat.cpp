@@ -6,6 +6,7 @@
 #include "netlink/talk.hpp"
 #include "socket/call.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -19,11 +20,24 @@ std::string_view family_text(std::uint8_t family) noexcept {
     return family == NFPROTO_IPV4 ? "ip" : family == NFPROTO_IPV6 ? "ip6" : "inet";
 }
 
+// Whether packets to or from this host pass the hook; those that it forwards do not matter.
+bool is_ours(std::uint8_t family, std::uint32_t hook) noexcept {
+    return family != NFPROTO_ARP && family != NFPROTO_BRIDGE && hook != NF_INET_FORWARD &&
+           hook != NF_INET_POST_ROUTING;
+}
+
+bool has_filters(const nat_listing& all) {
+    return std::any_of(all.chains.begin(), all.chains.end(), [](const auto& each) {
+        return each.second.filter && (each.second.drops || each.second.has_rules);
+    });
+}
+
 bool read_chain(bytes_view body, std::uint8_t family, nat_listing& into) {
     std::string table;
     std::string name;
     std::string type;
     std::optional<std::uint32_t> hook;
+    bool drops = false;
     bool whole = each_attribute(body, [&](int which, bytes_view payload) {
         if (which == NFTA_CHAIN_TABLE) {
             table = netlink_text(payload);
@@ -31,6 +45,8 @@ bool read_chain(bytes_view body, std::uint8_t family, nat_listing& into) {
             name = netlink_text(payload);
         } else if (which == NFTA_CHAIN_TYPE) {
             type = netlink_text(payload);
+        } else if (which == NFTA_CHAIN_POLICY) {
+            drops = ntohl(leading<std::uint32_t>(payload).value_or(0)) == NF_DROP;
         } else if (which == NFTA_CHAIN_HOOK) {
             (void)each_attribute(payload, [&](int inner, bytes_view value) {
                 if (const auto number = leading<std::uint32_t>(value);
@@ -46,6 +62,8 @@ bool read_chain(bytes_view body, std::uint8_t family, nat_listing& into) {
         chain.prerouting =
             (type == "nat" || type == "filter") && hook == std::uint32_t{NF_INET_PRE_ROUTING};
         chain.output = type == "nat" && hook == std::uint32_t{NF_INET_LOCAL_OUT};
+        chain.filter = type == "filter" && is_ours(family, hook.value_or(NF_INET_FORWARD));
+        chain.drops = drops;
     }
     return whole;
 }
@@ -78,13 +96,15 @@ bool read_rule(bytes_view body, std::uint8_t family, nat_listing& into) {
     if (!read) {
         return false;
     }
-    auto& to = into.chains[{family, table, chain}].rules;
+    auto& to = into.chains[{family, table, chain}];
+    to.has_rules = true;
     if (read->does || read->by_set) {
         read->rule.table = std::string{family_text(family)} + " " + table;
         read->rule.chain = chain;
         read->rule.handle = handle;
-        to.push_back({std::move(read->rule), std::move(read->set),
-                      read->does.value_or(nat_listing::verdict{}), read->by_set, read->of_ports});
+        to.rules.push_back({std::move(read->rule), std::move(read->set),
+                            read->does.value_or(nat_listing::verdict{}), read->by_set,
+                            read->of_ports});
     }
     return true;
 }
@@ -158,7 +178,7 @@ std::optional<std::vector<diagnose::nat_rule>> nat_listing::rules() const {
     return std::move(all).take();
 }
 
-sys_result<std::vector<diagnose::nat_rule>> nat_rules() {
+sys_result<nat_reading> nat_rules() {
     constexpr int most_tries = 10;
     for (int i = 1;; ++i) {
         const auto s = open_netlink(NETLINK_NETFILTER);
@@ -171,7 +191,7 @@ sys_result<std::vector<diagnose::nat_rule>> nat_rules() {
                               .and_then([&] { return dump_sets(*s, all); });
         if (done) {
             auto made = all.rules();
-            return made ? sys_result<std::vector<diagnose::nat_rule>>{std::move(*made)}
+            return made ? sys_result<nat_reading>{nat_reading{std::move(*made), has_filters(all)}}
                         : failure(EOVERFLOW);
         }
         if (done.error().value() != EAGAIN || i == most_tries) {
@@ -180,14 +200,14 @@ sys_result<std::vector<diagnose::nat_rule>> nat_rules() {
     }
 }
 
-bool has_legacy_nat() {
+legacy_tables find_legacy_tables() {
+    legacy_tables found;
     for (const auto* path : {"/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"}) {
         const auto text = read_text(path);
-        if (text && text->find("nat") != std::string::npos) {
-            return true;
-        }
+        found.nat |= text && text->find("nat") != std::string::npos;
+        found.filter |= text && text->find("filter") != std::string::npos;
     }
-    return false;
+    return found;
 }
 
 } // namespace portico::os

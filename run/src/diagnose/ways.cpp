@@ -62,12 +62,20 @@ void fact_gatherer::what_is_shared() {
     made_.drops = counters_now();
     auto rules = os::nat_rules();
     if (rules) {
-        made_.nat = std::move(*rules);
+        made_.nat = std::move(rules->rules);
     } else {
         note("NAT rules (nftables)", rules.error());
     }
-    if (os::has_legacy_nat()) {
+    if (rules && rules->filters) {
+        made_.unseen.emplace_back("filter rules, which may drop or reject packets: see nft list "
+                                  "ruleset");
+    }
+    const auto legacy = os::find_legacy_tables();
+    if (legacy.nat) {
         made_.unseen.emplace_back("NAT rules of iptables-legacy: see iptables-legacy -t nat -S");
+    }
+    if (legacy.filter) {
+        made_.unseen.emplace_back("filter rules of iptables-legacy: see iptables-legacy -S");
     }
 }
 

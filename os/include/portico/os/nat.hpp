@@ -40,7 +40,10 @@ struct nat_listing {
     struct chain {
         bool prerouting = false; // of nat, or a filter, at this hook
         bool output = false;
-        std::vector<rule> rules; // in order
+        bool filter = false; // of packets to or from this host
+        bool drops = false;  // what no rule decides about
+        bool has_rules = false;
+        std::vector<rule> rules; // in order, those that matter here
     };
     std::map<chain_key, chain> chains;
     // What is in sets and maps, by their tables: what a dump of elements said.
@@ -69,9 +72,17 @@ void parse_nat(std::span<const std::byte> bytes, nat_listing& into);
 // All of this network namespace. EPERM without CAP_NET_ADMIN; EINVAL and the like without nftables;
 // EOVERFLOW: they are too many.
 // Rules of the older iptables are not there: see has_legacy_nat().
-[[nodiscard]] sys_result<std::vector<diagnose::nat_rule>> nat_rules();
+struct nat_reading {
+    std::vector<diagnose::nat_rule> rules;
+    bool filters = false; // there are rules of filters, which are not read
+};
+[[nodiscard]] sys_result<nat_reading> nat_rules();
 
-// Whether there is a nat table of iptables-legacy, whose rules are not read.
-[[nodiscard]] bool has_legacy_nat();
+// Whether there are tables of iptables-legacy, whose rules are not read.
+struct legacy_tables {
+    bool nat = false;
+    bool filter = false;
+};
+[[nodiscard]] legacy_tables find_legacy_tables();
 
 } // namespace portico::os
