@@ -264,7 +264,7 @@ obstacle obstacle_at(const facts& known, const ip::endpoint& at) {
         return {cause::no_answer, "it did not answer within " + time_text(tried->took)};
     }
     if (*tried->ended == std::errc::connection_refused) {
-        return {cause::refused_there, "it refuses connections to this port"};
+        return {cause::refused_there, "connections to this port are refused"};
     }
     return *tried->ended ? obstacle{cause::no_answer, tried->ended->message()} : obstacle{};
 }
@@ -465,6 +465,7 @@ const socket* listener_for(const facts& known, const ip::endpoint& at, std::stri
 }
 
 void examine_accept(examiner& into) {
+    std::vector<ip::endpoint> left; // that no NAT rule takes the packets of
     for (const auto& each : into.asked().places) {
         if (const auto* at = std::get_if<ip::endpoint>(&each)) {
             examine_address(into, *at);
@@ -472,9 +473,21 @@ void examine_accept(examiner& into) {
             const auto hook =
                 at->address.is_loopback() ? nat_rule::hook::output : nat_rule::hook::prerouting;
             if (!examine_nat(into, *at, hook)) {
-                examine_own(into, *at);
+                left.push_back(*at);
             }
         }
+    }
+    // Of all addresses, a listener at one that does not accept is worse than one that nobody has.
+    for (const auto& at : left) {
+        for (const auto& each : into.known().sockets) {
+            if (at.address.is_unspecified() && takes_clients(each, into.asked().over) &&
+                overlaps(each, at)) {
+                examine_listener(into, each);
+            }
+        }
+    }
+    for (const auto& at : left) {
+        examine_own(into, at);
     }
     examine_reverse_path(into);
 }
