@@ -95,6 +95,64 @@ std::span<const cause> all_causes() noexcept {
     return causes_alone;
 }
 
+bool explains(cause which, const std::error_code& failed) noexcept {
+    const auto is = [&](auto... each) { return ((failed == each) || ...); };
+    switch (which) {
+    case cause::none:
+        return false;
+    case cause::in_use:
+    case cause::v6_wildcard_takes_v4:
+    case cause::time_wait:
+    case cause::ephemeral_source_port:
+    case cause::connections_left:
+    case cause::reuse_port_other_user:
+    case cause::reuse_port_missing:
+        return is(std::errc::address_in_use);
+    case cause::bound_not_listening:
+    case cause::stale_socket_file:
+    case cause::not_a_socket:
+        return is(std::errc::address_in_use, std::errc::connection_refused);
+    case cause::privileged_port:
+    case cause::no_permission:
+        return is(std::errc::permission_denied, std::errc::operation_not_permitted);
+    case cause::address_not_here:
+    case cause::address_tentative:
+    case cause::address_duplicate:
+        return is(std::errc::address_not_available);
+    case cause::zone_missing:
+        return is(std::errc::invalid_argument);
+    case cause::family_missing:
+        return is(std::errc::address_not_available, std::errc::address_family_not_supported);
+    case cause::no_directory:
+        return is(std::errc::no_such_file_or_directory, std::errc::not_a_directory);
+    case cause::nobody_listens:
+        return is(std::errc::connection_refused, std::errc::no_such_file_or_directory);
+    case cause::other_family:
+    case cause::localhost_other_family:
+    case cause::listens_elsewhere:
+    case cause::other_namespace:
+    case cause::refused_there:
+        return is(std::errc::connection_refused);
+    case cause::nat_rule: // wherever the packets go instead
+        return is(std::errc::connection_refused, std::errc::timed_out, std::errc::host_unreachable,
+                  std::errc::network_unreachable);
+    case cause::accept_queue_full:
+        return is(std::errc::timed_out, std::errc::resource_unavailable_try_again);
+    case cause::half_open_queue_full:
+    case cause::requests_dropped:
+    case cause::reverse_path:
+        return is(std::errc::timed_out);
+    case cause::no_route:
+    case cause::no_answer:
+    case cause::first_address_unreachable:
+        return is(std::errc::timed_out, std::errc::host_unreachable, std::errc::network_unreachable,
+                  std::errc::permission_denied);
+    case cause::ephemeral_ports_used_up:
+        return is(std::errc::address_not_available);
+    }
+    return false;
+}
+
 int exit_code(cause which) noexcept {
     return static_cast<int>(which);
 }

@@ -29,6 +29,12 @@ bool takes_clients(const diagnose::socket& which) noexcept {
            (which.state == socket_state::bound && which.over == ip::transport::udp);
 }
 
+// UNIX sockets behind all others.
+unsigned port_of(const diagnose::socket& which) noexcept {
+    const auto* at = std::get_if<ip::endpoint>(&which.local);
+    return at == nullptr ? UINT16_MAX + 1U : at->port;
+}
+
 // Every server socket of the namespace whose inode is among those.
 std::vector<diagnose::socket> sockets_of(pid_t pid, const std::vector<os::open_socket>& open,
                                          std::vector<std::string>& unseen) {
@@ -67,6 +73,8 @@ std::vector<diagnose::socket> sockets_of(pid_t pid, const std::vector<os::open_s
         }
     }
     keep(os::unix_sockets(*diag), "UNIX sockets");
+    std::stable_sort(mine.begin(), mine.end(),
+                     [](const auto& a, const auto& b) { return port_of(a) < port_of(b); });
     return mine;
 }
 
@@ -98,9 +106,12 @@ std::string cause_of(const error& why, ip::transport over) {
     asked.text = ip::to_text(why.at);
     asked.places = {why.at};
     const auto made = diagnose_here(asked);
-    const bool known =
-        !made.findings.empty() && made.findings.front().sure != diagnose::sureness::possible;
-    return known ? made.findings.front().sentence : std::string{};
+    for (const auto& each : made.findings) {
+        if (each.sure != diagnose::sureness::possible && diagnose::explains(each.what, why.code)) {
+            return each.sentence;
+        }
+    }
+    return {};
 }
 
 tl::expected<process_places, std::error_code> diagnose_process(pid_t pid,

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace portico::diagnose {
@@ -75,6 +76,8 @@ enum class cause : std::uint8_t {
 // All of them, in order of their numbers.
 [[nodiscard]] std::span<const cause> all_causes() noexcept;
 [[nodiscard]] int exit_code(cause which) noexcept;
+// Whether a bind or connect that fails by it fails with this errno. TCP and UNIX sockets alike.
+[[nodiscard]] bool explains(cause which, const std::error_code& failed) noexcept;
 
 enum class sureness : std::uint8_t { certain, likely, possible };
 [[nodiscard]] std::string_view to_text(sureness how) noexcept;

@@ -14,7 +14,8 @@
 namespace portico::run {
 
 struct diagnose_options {
-    bool every_holder = false; // of a socket that several processes have; else one of them
+    bool every_holder = false;  // of a socket that several processes have; else one of them ...
+    bool count_holders = false; // ... and how many there are, for which all of /proc is read
     // Places of other hosts are tried with one connection each, for so long; zero: not at all.
     std::chrono::milliseconds try_for{0};
     std::optional<ip::address> client{}; // that does not get in (accept)
@@ -32,13 +33,14 @@ struct diagnose_options {
                                                 const diagnose_options& how = {});
 
 // The cause of a failed bind or connect in one sentence, for the end of a message; empty when
-// nothing better than the errno is known. It blocks as diagnose_here() does, and tries nothing.
+// nothing better than the errno is known, or what is found would give another errno. It blocks as
+// diagnose_here() does, and tries nothing.
 [[nodiscard]] std::string cause_of(const error& why, ip::transport over);
 
 // Every place where a process takes connections or datagrams, each with its diagnosis.
 struct process_places {
     diagnose::process who;
-    std::vector<diagnose::socket> sockets; // in order of their ports
+    std::vector<diagnose::socket> sockets; // in order of their ports, UNIX ones last
     std::vector<diagnose::diagnosis> each; // of accept, one for each socket
     std::vector<std::string> unseen;
 };
