@@ -98,6 +98,7 @@ int explain_address(const why_options& asked, const run::diagnose_options& how) 
 int run_why(const why_options& asked) {
     run::diagnose_options how;
     how.every_holder = asked.verbose;
+    how.count_holders = true;
     how.uid = asked.user;
     if (!asked.no_try) {
         how.try_for = std::chrono::duration_cast<std::chrono::milliseconds>(

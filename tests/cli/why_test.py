@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 import why_situations
-from why_situations import COMMAND, NOBODY, Situation, free_port, ip, run, sysctl, wait_until
+from why_situations import COMMAND, NOBODY, PYTHON, Situation, free_port, ip, run, sysctl, wait_until
 
 PORT = 8080  # each test has a network of its own
 
@@ -101,6 +101,59 @@ class Bind(Situation):
         self.assertIn("IPV6_V6ONLY", answer.fixes)
         sysctl("net/ipv6/bindv6only", 1)
         self.expect("none", f"[::]:{PORT}")
+
+    def test_a_child_that_has_inherited_the_socket(self):
+        server = self.python(f"import os; s = socket.socket(); s.bind(('127.0.0.1', {PORT})); s.listen()\n"
+                             "if os.fork() == 0:\n    sys.stdin.read()")
+        answer = self.expect("in_use", f"127.0.0.1:{PORT}")
+        self.assertIn(f"kill {server.pid}", answer.fixes)
+        self.assertIn("1 other process that has it open", answer.fixes)
+        self.assertIn("and 1 more process has it open", answer.evidence)
+
+    def test_the_process_that_a_container_is_made_for(self):
+        server = self.start("unshare", "--pid", "--fork", "--mount-proc", PYTHON, "-c",
+                            "import socket, sys; s = socket.socket(); "
+                            f"s.bind(('127.0.0.1', {PORT})); s.listen(); print('ready', flush=True);"
+                            f"import subprocess; sys.stdin.readline(); subprocess.run([{COMMAND!r}, 'why', '127.0.0.1:{PORT}'])")
+        self.assertEqual(server.stdout.readline(), "ready\n")
+        told, _ = server.communicate("go on\n", timeout=60)
+        self.assertIn("(pid 1", told)
+        self.assertIn("stop the container", told)
+        self.assertNotIn("systemctl", told)
+
+    def test_the_unit_of_a_process_that_may_not_be_seen(self):
+        self.needs_users()
+        groups = self.directory / "groups"
+        groups.mkdir()
+        if subprocess.run(["mount", "-t", "cgroup2", "none", groups], capture_output=True).returncode != 0:
+            self.skipTest("no control groups of version 2")
+        self.held.callback(subprocess.run, ["umount", "-l", groups], capture_output=True)
+        group = groups / f"portico-why-{os.getpid()}.service"
+        group.mkdir()
+        self.held.callback(group.rmdir)
+        member = self.python(f"open('{group}/cgroup.procs', 'w').write('0')\n"
+                             f"s = socket.socket(); s.bind(('127.0.0.1', {PORT})); s.listen()\n"
+                             f"open('{groups}/cgroup.procs', 'w').write('0')")
+        answer = self.expect("in_use", f"127.0.0.1:{PORT}", user=NOBODY)
+        self.assertIn(f"({group.name}, by its control group)", answer.sentence)
+        self.assertIn(f"(pid {member.pid}", self.expect("in_use", f"127.0.0.1:{PORT}").sentence)
+
+    def test_a_socket_of_the_kernel(self):
+        made = subprocess.run(["ip", "link", "add", "vx", "type", "vxlan", "id", "7", "dstport", str(PORT), "dev", "lo"],
+                              capture_output=True)
+        if made.returncode != 0:
+            self.skipTest("this kernel has no vxlan")
+        ip("link set vx up")
+        answer = self.expect("in_use", "-u", f"0.0.0.0:{PORT}")
+        self.assertNotIn("sudo", answer.fixes)
+
+    def test_freebind_needs_no_address_and_one_family_is_one(self):
+        self.expect("address_not_here", f"192.0.2.7:{PORT}", "--bind")
+        self.expect("none", f"192.0.2.7:{PORT}", "--bind", "--freebind")
+        self.socket("0.0.0.0", PORT, listen=1)
+        self.expect("in_use", f":{PORT}", "-4")
+        self.assertEqual(self.why(f":{PORT}", "-6").all["excluded"][0]["why"].count("0.0.0.0"), 0)
+        self.assertNotEqual(self.why(f":{PORT}", "-6").sure, "certain")
 
     def test_time_wait(self):
         server = self.socket(port=PORT, listen=4)
@@ -736,6 +789,24 @@ class Accept(Situation):
         self.assertIn("queue 101 of 100", answer.evidence)
         self.assertRegex(answer.evidence, r"ListenOverflows [1-9]")
 
+    def test_any_process_of_a_full_queue_may_be_the_one_that_is_stopped(self):
+        server = self.python("import os, signal\n"
+                             f"s = socket.socket(); s.bind(('127.0.0.1', {PORT})); s.listen(3)\n"
+                             "child = os.fork()\n"
+                             "if child == 0:\n    signal.pause()\n"
+                             "os.kill(child, signal.SIGSTOP); os.waitpid(child, os.WUNTRACED)")
+        child = pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()[0]
+        for _ in range(6):
+            made = self.held.enter_context(socket.socket())
+            made.setblocking(False)
+            made.connect_ex(("127.0.0.1", PORT))
+        answer = self.expect("accept_queue_full", f"127.0.0.1:{PORT}", "--accept")
+        self.assertIn(f"of pid {child})", answer.sentence)
+        self.assertIn(f"kill -CONT {child}", answer.fixes)
+        # Of all addresses it is the answer as well: nobody on the other family is the lesser evil.
+        answer = self.expect("accept_queue_full", f":{PORT}", "--accept")
+        self.assertIn("other_family", answer.causes)
+
     def test_a_short_queue(self):
         server = self.socket(port=PORT, listen=1)
         for _ in range(4):
@@ -972,6 +1043,28 @@ class Telling(Situation):
             done = self.text(*words)
             self.assertEqual(done.returncode, 100, (words, done))
             self.assertIn(said, done.stderr)
+
+    def test_filters_are_told_to_be_not_seen(self):
+        self.needs("nft")
+        self.nginx(f"127.0.0.1:{PORT}")
+        chain = "add table ip t; add chain ip t in { type filter hook input priority 0; };"
+        run("nft", chain)
+        self.assertNotIn("filter", self.why(f"127.0.0.1:{PORT}", "--accept").unseen)  # it has no rule
+        run("nft", f"add rule ip t in tcp dport {PORT} drop")
+        for what in ("--accept", "--connect"):
+            self.assertIn("filter rules", self.expect("none", f"127.0.0.1:{PORT}", what).unseen)
+        self.assertNotIn("filter", self.why(f"127.0.0.1:{PORT}", "--bind").unseen)
+
+    def test_the_places_of_a_process_are_in_order_of_their_ports(self):
+        server = self.python(f"made = [socket.socket() for _ in range(9)]\n"
+                             f"for i, s in enumerate(made): s.bind(('127.0.0.1', {PORT} + i * 7 % 9)); s.listen()")
+        told = [each["socket"].split(": ")[0] for each in self.why("--pid", server.pid).all["sockets"]]
+        self.assertEqual(told, [f"tcp 127.0.0.1:{PORT + i}" for i in range(9)])
+
+    def test_a_process_with_a_relative_unix_socket(self):
+        server = self.python("import os; os.chdir(%r); s = socket.socket(socket.AF_UNIX); s.bind('s'); s.listen()"
+                             % str(self.directory))
+        self.assertEqual(self.why("--pid", server.pid).all["sockets"][0]["diagnosis"]["cause"], "none")
 
     def test_it_changes_nothing(self):
         server = self.socket(port=PORT, listen=1)

@@ -3,6 +3,7 @@
 #include "portico/ip/canonical.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace portico::diagnose {
 namespace {
@@ -26,6 +27,45 @@ std::string part_of(const process& who) {
 // A scope is a login or a container, which is not what is to be stopped.
 bool is_service(const std::string& unit) {
     return unit.ends_with(".service") && !unit.starts_with("user@");
+}
+
+// For a shell: "a\x2db.service" has a character that it would take away.
+std::string quoted(const std::string& text) {
+    const bool plain = std::all_of(text.begin(), text.end(), [](char each) {
+        constexpr std::string_view safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789@%+=:,./-_";
+        return safe.find(each) != safe.npos;
+    });
+    if (plain) {
+        return text;
+    }
+    std::string made = "'";
+    for (const char each : text) {
+        made += each == '\'' ? std::string{"'\\''"} : std::string{each};
+    }
+    return made + "'";
+}
+
+// The container's own tool; empty: it has none.
+std::string way_to_stop(const std::string& container) {
+    struct tool {
+        std::string_view of;
+        std::string_view command;
+    };
+    constexpr std::array tools = std::to_array<tool>({
+        {"docker ", "docker stop "},
+        {"podman ", "podman stop "},
+        {"containerd ", "crictl stop "},
+        {"cri-o ", "crictl stop "},
+        {"kubernetes ", "crictl stop "},
+        {"lxc ", "lxc-stop -n "},
+    });
+    for (const auto& each : tools) {
+        if (container.starts_with(each.of)) {
+            return std::string{each.command} + quoted(container.substr(each.of.size()));
+        }
+    }
+    return {};
 }
 
 } // namespace
@@ -84,8 +124,9 @@ std::string_view to_text(socket_state which) noexcept {
     return "TIME-WAIT";
 }
 
-std::string counted(std::size_t count, std::string_view what) {
-    return std::to_string(count) + " " + std::string{what} + (count == 1 ? "" : "s");
+std::string counted(std::size_t count, std::string_view what, std::string_view plural) {
+    return std::to_string(count) + " " + std::string{what} +
+           (count == 1 ? std::string{} : std::string{plural});
 }
 
 std::string time_text(std::chrono::milliseconds length) {
@@ -104,7 +145,12 @@ std::string who_has(const socket& which, const facts& known) {
     if (which.inode == 0) {
         return "the kernel (no process has it open)";
     }
-    return "a process of user " + std::to_string(which.uid) + " that cannot be seen from here";
+    if (known.seen_as_root) {
+        return "the kernel itself, or a process that not even root sees from here,";
+    }
+    const auto& group = which.container.empty() ? which.unit : which.container;
+    return "a process of user " + std::to_string(which.uid) + " that cannot be seen from here" +
+           (group.empty() ? "" : " (" + group + ", by its control group)");
 }
 
 std::string line_of(const socket& which) {
@@ -148,30 +194,45 @@ void add_evidence(std::vector<std::string>& to, const socket& which, const facts
     for (const auto each : which.holders) {
         to.push_back(line_of(known.processes[each]));
     }
+    if (which.more_holders > 0) {
+        to.push_back("and " + std::to_string(which.more_holders) + " more " +
+                     (which.more_holders == 1 ? "process has" : "processes have") + " it open");
+    }
 }
 
 void add_way_to_end(std::vector<std::string>& to, const socket& which, const facts& known) {
+    const auto* at = std::get_if<ip::endpoint>(&which.local);
     if (which.holders.empty()) {
-        if (which.inode != 0) {
+        if (which.inode != 0 && known.seen_as_root) {
+            to.emplace_back("look for an interface of the kernel that has the port (ip -d link: "
+                            "vxlan, wireguard), or ask outside of this container");
+        } else if (which.inode != 0) {
             to.emplace_back("run this as root to see which process it is: sudo portico why ...");
         }
         return;
     }
     const auto& first = known.processes[which.holders.front()];
-    constexpr std::string_view docker = "docker ";
-    const auto* at = std::get_if<ip::endpoint>(&which.local);
-    if (first.pid == 1) {
+    if (first.pid == 1 && first.name == "systemd") {
         to.emplace_back("it is the service manager's, for a program that it starts: systemctl "
                         "list-sockets, then systemctl stop NAME.socket");
+    } else if (first.pid == 1) {
+        to.emplace_back("it is the first process here, which a container is made for: stop the "
+                        "container");
     } else if (first.name == "docker-proxy" && at != nullptr) {
         to.push_back("a container has published the port: docker ps --filter publish=" +
                      std::to_string(at->port) + ", then docker stop NAME");
-    } else if (first.container.starts_with(docker)) {
-        to.push_back("docker stop " + first.container.substr(docker.size()));
+    } else if (auto stop = way_to_stop(first.container); !stop.empty()) {
+        to.push_back(std::move(stop));
     } else if (is_service(first.unit)) {
-        to.push_back("systemctl stop " + first.unit);
+        to.push_back((first.of_user ? "systemctl --user stop " : "systemctl stop ") +
+                     quoted(first.unit) +
+                     (first.of_user ? "   (as user " + std::to_string(first.uid) + ")" : ""));
     } else {
         to.push_back("kill " + std::to_string(first.pid));
+        if (const auto others = which.holders.size() - 1 + which.more_holders; others > 0) {
+            to.push_back("and what is left of the " + counted(others, "other process", "es") +
+                         " that " + (others == 1 ? "has" : "have") + " it open (portico why -v)");
+        }
     }
 }
 

@@ -36,7 +36,8 @@ void add_evidence(std::vector<std::string>& to, const socket& which, const facts
 void add_way_to_end(std::vector<std::string>& to, const socket& which, const facts& known);
 
 // "1 connection", "3 connections".
-[[nodiscard]] std::string counted(std::size_t count, std::string_view what);
+[[nodiscard]] std::string counted(std::size_t count, std::string_view what,
+                                  std::string_view plural = "s");
 // "12.5 s", "300 ms".
 [[nodiscard]] std::string time_text(std::chrono::milliseconds length);
 

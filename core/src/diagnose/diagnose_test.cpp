@@ -191,7 +191,79 @@ TEST(diagnose, a_container_and_a_unit_are_ended_by_their_own_commands) {
     who.unit = "docker.service"; // which is not to be stopped
     EXPECT_NE(fix().find("docker ps --filter publish=8080"), std::string::npos);
     who.pid = 1;
+    who.name = "systemd";
     EXPECT_NE(fix().find("systemctl list-sockets"), std::string::npos);
+    who.name = "nginx"; // of a container
+    EXPECT_NE(fix().find("stop the container"), std::string::npos);
+    who = {};
+    who.pid = 42;
+    who.unit = "a\\x2db.service";
+    EXPECT_EQ(fix(), "systemctl stop 'a\\x2db.service'");
+    who.of_user = true;
+    who.uid = 5;
+    EXPECT_EQ(fix(), "systemctl --user stop 'a\\x2db.service'   (as user 5)");
+    who.container = "podman 0123456789ab";
+    EXPECT_EQ(fix(), "podman stop 0123456789ab");
+    who.container = "kubernetes 0123456789ab";
+    EXPECT_EQ(fix(), "crictl stop 0123456789ab");
+}
+
+TEST(diagnose, others_that_have_the_socket_open_are_told_with_the_way_to_end_it) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.sockets.front().holders = {0};
+    known.processes.resize(1);
+    known.processes[0].pid = 42;
+    EXPECT_EQ(ask(act::bind, {"0.0.0.0:8080"}, known).findings[0].fixes.size(), 1U);
+    known.sockets.front().more_holders = 2;
+    const auto made = ask(act::bind, {"0.0.0.0:8080"}, known).findings[0];
+    ASSERT_EQ(made.fixes.size(), 2U);
+    EXPECT_NE(made.fixes.back().find("2 other processes that have"), std::string::npos);
+    EXPECT_NE(made.evidence.back().find("2 more processes have"), std::string::npos);
+}
+
+TEST(diagnose, who_made_a_socket_that_nobody_seen_has_is_the_best_guess) {
+    auto known = host({listening("0.0.0.0:8080")});
+    const auto answer = [&] { return ask(act::bind, {"0.0.0.0:8080"}, known).findings[0]; };
+    EXPECT_NE(answer().fixes.back().find("sudo"), std::string::npos);
+    known.sockets.front().unit = "nginx.service";
+    EXPECT_NE(answer().sentence.find("(nginx.service, by its control group)"), std::string::npos);
+    // Root already asks.
+    known.seen_as_root = true;
+    EXPECT_NE(answer().sentence.find("the kernel itself"), std::string::npos);
+    EXPECT_EQ(answer().fixes.back().find("sudo"), std::string::npos);
+}
+
+TEST(explains, is_of_the_errors_that_a_cause_makes) {
+    const auto code = [](std::errc which) { return std::make_error_code(which); };
+    EXPECT_TRUE(explains(cause::in_use, code(std::errc::address_in_use)));
+    EXPECT_FALSE(explains(cause::in_use, code(std::errc::permission_denied)));
+    EXPECT_TRUE(explains(cause::privileged_port, code(std::errc::permission_denied)));
+    EXPECT_TRUE(explains(cause::nobody_listens, code(std::errc::connection_refused)));
+    EXPECT_TRUE(explains(cause::nobody_listens, code(std::errc::no_such_file_or_directory)));
+    EXPECT_FALSE(explains(cause::nobody_listens, code(std::errc::timed_out)));
+    EXPECT_TRUE(explains(cause::accept_queue_full, code(std::errc::timed_out)));
+    for (const auto each : all_causes()) {
+        EXPECT_FALSE(explains(each, code(std::errc::too_many_files_open))) << name_of(each);
+        EXPECT_FALSE(explains(each, {})) << name_of(each);
+    }
+}
+
+TEST(diagnose, a_full_queue_comes_before_a_family_or_an_address_that_nobody_serves) {
+    auto known = host({listening("127.0.0.1:8080")});
+    known.sockets.front().waiting = 129;
+    const auto made = ask(act::accept, {"[::]:8080", "0.0.0.0:8080"}, known);
+    EXPECT_EQ(made.answer(), cause::accept_queue_full);
+    known.sockets.front().waiting = 0;
+    EXPECT_EQ(ask(act::accept, {"[::]:8080", "0.0.0.0:8080"}, known).answer(), cause::other_family);
+}
+
+TEST(diagnose, a_refusal_is_likely_the_other_host_s_for_a_filter_here_may_refuse_too) {
+    auto known = host();
+    known.attempts = {{at("198.51.100.2:80"), std::make_error_code(std::errc::connection_refused)}};
+    const auto made = ask(act::connect, {"198.51.100.2:80"}, known);
+    EXPECT_EQ(made.answer(), cause::refused_there);
+    EXPECT_EQ(made.findings[0].sure, sureness::likely);
+    EXPECT_NE(made.findings[0].fixes.back().find("nft"), std::string::npos);
 }
 
 TEST(diagnose, ports_that_are_reserved_are_none_to_use_up) {

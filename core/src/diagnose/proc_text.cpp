@@ -131,6 +131,8 @@ void read_cgroups(std::string_view text, process& into) {
                 into.container = std::move(found);
             }
             if (systemd && is_unit(part)) {
+                // Units of a user's own systemd are below the unit that runs that one.
+                into.of_user |= into.unit.starts_with("user@");
                 into.unit = printable(part);
             }
             parent = part;

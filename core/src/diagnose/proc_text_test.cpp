@@ -44,6 +44,11 @@ TEST(read_cgroups, knows_units_and_containers) {
               "kubernetes 0123456789ab");
     EXPECT_EQ(of_groups("0::/lxc.payload.web/init.scope").container, "lxc web");
     EXPECT_EQ(of_groups("0::/\n").container, "");
+    EXPECT_FALSE(of_groups("0::/system.slice/nginx.service\n").of_user);
+    const auto own = of_groups("0::/user.slice/user-5.slice/user@5.service/app.slice/web.service");
+    EXPECT_EQ(own.unit, "web.service");
+    EXPECT_TRUE(own.of_user);
+    EXPECT_FALSE(of_groups("0::/user.slice/user-5.slice/user@5.service").of_user);
     EXPECT_EQ(of_groups("0::/docker-me.scope\n").container, "");
 }
 

@@ -24,10 +24,12 @@ bool is_hidden(pid_t pid, int error) {
     if (error != EACCES) {
         return false;
     }
-    diagnose::process who;
-    if (const auto stat = read_text(proc_path(pid, "stat"))) {
-        diagnose::read_stat(*stat, who);
+    const auto stat = read_text(proc_path(pid, "stat"));
+    if (!stat) {
+        return false; // it is gone
     }
+    diagnose::process who;
+    diagnose::read_stat(*stat, who);
     return who.state != 'Z' && who.state != 'X';
 }
 

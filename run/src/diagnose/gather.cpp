@@ -129,7 +129,7 @@ void fact_gatherer::sockets() {
 }
 
 void fact_gatherer::owners() {
-    add_owners(made_, how_.every_holder);
+    add_owners(made_, how_);
 }
 
 bool fact_gatherer::somebody_listens() const {

@@ -52,6 +52,6 @@ private:
 };
 
 // Finds the processes that have these sockets open, and their flags, and puts them in.
-void add_owners(diagnose::facts& to, bool every_one);
+void add_owners(diagnose::facts& to, const diagnose_options& how);
 
 } // namespace portico::run

@@ -2,8 +2,12 @@
 
 #include "gather.hpp"
 
+#include "portico/diagnose/proc_text.hpp"
+
 #include <algorithm>
 #include <map>
+#include <set>
+#include <unistd.h>
 
 namespace portico::run {
 namespace {
@@ -13,6 +17,10 @@ using diagnose::socket_state;
 
 bool is_server(const socket& which) noexcept {
     return which.state == socket_state::listening || which.state == socket_state::bound;
+}
+
+bool is_full(const socket& which) noexcept {
+    return which.state == socket_state::listening && which.waiting > which.most;
 }
 
 // Servers first. Of connections a few are enough: they are evidence, and no more.
@@ -57,11 +65,34 @@ private:
     std::map<pid_t, std::optional<std::size_t>> known_;
 };
 
+// Of sockets whose process is not seen, at least for whom it was made.
+void guess_groups(diagnose::facts& to) {
+    constexpr std::size_t most_directories = 4096;
+    std::vector<std::uint64_t> wanted;
+    for (const auto& each : to.sockets) {
+        if (each.holders.empty() && each.inode != 0 && each.cgroup != 0) {
+            wanted.push_back(each.cgroup);
+        }
+    }
+    const auto found = os::find_control_groups(wanted, most_directories);
+    for (auto& each : to.sockets) {
+        if (const auto at = found.find(each.cgroup); at != found.end() && each.holders.empty()) {
+            diagnose::process maker;
+            diagnose::read_cgroups("0::" + at->second, maker);
+            each.unit = std::move(maker.unit);
+            each.container = std::move(maker.container);
+        }
+    }
+}
+
 } // namespace
 
-void add_owners(diagnose::facts& to, bool every_one) {
+void add_owners(diagnose::facts& to, const diagnose_options& how) {
     const auto wanted = wanted_inodes(to.sockets);
-    const auto search = os::find_holders(wanted, every_one);
+    // Any one of those that share a full queue may be the one that does not accept.
+    const bool full = std::any_of(to.sockets.begin(), to.sockets.end(), is_full);
+    const bool every_one = how.every_holder || full;
+    const auto search = os::find_holders(wanted, every_one || how.count_holders);
     if (!search) {
         to.unseen.push_back("the processes: /proc: " + search.error().message());
         return;
@@ -78,7 +109,13 @@ void add_owners(diagnose::facts& to, bool every_one) {
             missing += std::count(wanted.begin(), wanted.end(), each.inode) > 0 ? 1U : 0U;
             continue;
         }
+        std::set<pid_t> counted;
         for (const auto& holder : have->second) {
+            if (!every_one && !counted.empty()) {
+                each.more_holders += counted.insert(holder.pid).second ? 1U : 0U;
+                continue;
+            }
+            counted.insert(holder.pid);
             const auto index = processes.index_of(holder.pid);
             const bool again =
                 index && std::count(each.holders.begin(), each.holders.end(), *index) > 0;
@@ -91,9 +128,14 @@ void add_owners(diagnose::facts& to, bool every_one) {
             each.reuse_port = flags->port;
         }
     }
+    if (missing > 0) {
+        guess_groups(to);
+    }
+    to.seen_as_root = search->hidden == 0 || ::geteuid() == 0;
     if (missing > 0 && search->hidden > 0) {
         to.unseen.push_back("the descriptors of other users' processes (" +
-                            std::to_string(search->hidden) + "); as root they can be seen (sudo)");
+                            std::to_string(search->hidden) + ")" +
+                            (to.seen_as_root ? "" : "; as root they can be seen (sudo)"));
     } else if (missing > 0) {
         to.unseen.emplace_back("a process that has one of the sockets: it is the kernel's own, or "
                                "in a process namespace that is not seen from here");

@@ -53,6 +53,10 @@ struct socket {
     std::optional<std::chrono::milliseconds> quiet{}; // since it has sent something, or was made
     std::optional<file_id> file{};                    // of a UNIX socket: the one that it has made
     std::vector<std::size_t> holders{};               // into facts::processes
+    std::size_t more_holders = 0;                     // that are not among them
+    // Of the control group of whoever made it, as in `process`; for when that one is not seen.
+    std::string unit{};
+    std::string container{};
 };
 
 // What a program waits in or why it does not go on, from its state in /proc/PID/stat.
@@ -63,6 +67,7 @@ struct process {
     std::uint32_t uid = 0;
     char state = '?';                                // R, S, D, T, t, Z
     std::string unit;                                // of systemd; empty: none
+    bool of_user = false;                            // the unit is of the user's own systemd
     std::string container;                           // "docker 0123456789ab"; empty: none
     std::optional<std::uint64_t> descriptors{};      // that it has open
     std::optional<std::uint64_t> descriptor_limit{}; // RLIMIT_NOFILE
@@ -151,6 +156,7 @@ struct facts {
     std::vector<socket> sockets;
     std::vector<socket> outgoing; // towards the places that are to be reached
     std::vector<process> processes;
+    bool seen_as_root = false; // nobody sees more processes than were looked at
     std::vector<listener_elsewhere> elsewhere;
     std::vector<nat_rule> nat;
     std::vector<route> routes; // to the places, IPv4-mapped ones as IPv4

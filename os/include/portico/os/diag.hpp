@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -84,6 +85,12 @@ struct reuse_flags {
 };
 // ESTALE: the descriptor is another socket by now. EPERM: see why_not_taken() in pidfd.hpp.
 [[nodiscard]] sys_result<reuse_flags> read_reuse_flags(const socket_holder& of);
+
+// Where control groups of version 2 are (cgroups(7)), by the numbers that sockets have of those who
+// made them: "/system.slice/nginx.service". For one that is gone, or not below what this process
+// sees, there is nothing. Time: a readdir(3) of each directory of theirs, of `most` at most.
+[[nodiscard]] std::map<std::uint64_t, std::string>
+find_control_groups(std::span<const std::uint64_t> numbers, std::size_t most);
 
 // ---- other network namespaces ----
 
