@@ -323,7 +323,7 @@ INSTANTIATE_TEST_SUITE_P(
                "p.toml:4:2: 'listen': '80': the port is missing\n"
                "    for a port on all addresses write :80\n"
                "p.toml:4:8: 'listen': 'fe80::1': an IPv6 address with a port needs brackets\n"
-               "    write [fe80::1]:80 with your port\n"
+               "    write [fe80::1%eth0]:80 with your port\n"
                "p.toml:5:2: 'listen': '[fe80::1]:53': a link-local address needs a zone\n"
                "    name the interface, e.g. [fe80::1%eth0]:53\n"},
         broken{"a_number_for_an_address", "[service.x]\nbuiltin = 'echo'\nlisten = 80\n",

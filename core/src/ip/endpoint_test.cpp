@@ -103,6 +103,8 @@ TEST(endpoint, the_hint_for_missing_brackets_has_them) {
     EXPECT_EQ(parse_endpoint("fe80::1%eth0:80").error().hint, "write [fe80::1%eth0]:80");
     EXPECT_EQ(parse_endpoint("2001:db8::abcd").error().hint,
               "write [2001:db8::abcd]:80 with your port");
+    EXPECT_EQ(parse_endpoint("fe80::1:80").error().hint, "write [fe80::1%eth0]:80");
+    EXPECT_EQ(parse_endpoint("fe80::a").error().hint, "write [fe80::a%eth0]:80 with your port");
     EXPECT_EQ(parse_endpoint(":::80").error().hint, "write [::]:80");
     EXPECT_EQ(parse_endpoint("1:2:3").error().hint, "write it like [2001:db8::1]:80");
 }

@@ -7,15 +7,22 @@ namespace {
 
 constexpr std::string_view zone_example = "write it like fe80::1%eth0 or fe80::1%2";
 
+// "[2001:db8::1]", and the zone that an address needs to be taken.
+std::string bracketed(const address& which, std::string_view text) {
+    const bool needs_zone = which.needs_zone() && which.zone().empty();
+    return "[" + std::string{text} + (needs_zone ? "%eth0]" : "]");
+}
+
 // The spelling that the writer of an IPv6 address without brackets probably meant.
 std::string with_brackets(std::string_view text) {
     const auto last = text.rfind(':');
     const auto tail = text.substr(last + 1);
-    if (all_digits(tail) && parse_address(text.substr(0, last))) {
-        return "write [" + std::string{text.substr(0, last)} + "]:" + std::string{tail};
+    const auto head = text.substr(0, last);
+    if (const auto which = parse_address(head); which && all_digits(tail)) {
+        return "write " + bracketed(*which, head) + ":" + std::string{tail};
     }
-    if (parse_address(text)) {
-        return "write [" + std::string{text} + "]:80 with your port";
+    if (const auto which = parse_address(text)) {
+        return "write " + bracketed(*which, text) + ":80 with your port";
     }
     return "write it like [2001:db8::1]:80";
 }
