@@ -42,7 +42,8 @@ public:
         }
         auto where = ip::parse_listen_address(wish_.address);
         if (!where) {
-            return wrong(ip::explain(wish_.address, where.error()));
+            return wrong("the address cannot be read:\n" +
+                         ip::explain(wish_.address, where.error()));
         }
         where_ = std::move(*where);
         if (std::holds_alternative<ip::inherited_fd>(where_.where) ||
