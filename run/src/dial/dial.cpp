@@ -399,7 +399,7 @@ void dialling::open_tunnel(os::fd socket) {
         executor_, std::move(socket), std::move(*target_.proxy),
         [self = shared_from_this()](tunnel_outcome got) { self->handle_tunnel(std::move(got)); });
     tunnel_ = asking;
-    asking->start(until_);
+    asking->start(proxy_limit(until_, os::now()));
 }
 
 void dialling::handle_tunnel(tunnel_outcome got) {

@@ -23,7 +23,7 @@ void tunnel::start(deadline until) {
         timer_.async_wait([self = shared_from_this()](boost::system::error_code cancelled) {
             if (!cancelled) {
                 self->fail(std::make_error_code(std::errc::timed_out),
-                           "the proxy did not answer in time");
+                           "the proxy did not answer in time; is there one of this protocol?");
             }
         });
     }

@@ -24,6 +24,12 @@ struct tunnel_outcome {
     std::optional<wire::proxy_failure> failure{};
 };
 
+// How long a proxy has for its answer: `until`, and a minute where nobody set a time, for who
+// listens there may be no proxy, and wait for us.
+[[nodiscard]] inline deadline proxy_limit(deadline until, instant now) {
+    return until.is_never() ? deadline::after(now, std::chrono::seconds{60}) : until;
+}
+
 // One conversation with a proxy. Calls `done` once, never within start(); its pending handlers keep
 // it alive until then. Threads: the executor's.
 class tunnel : public std::enable_shared_from_this<tunnel> {
