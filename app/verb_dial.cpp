@@ -157,15 +157,21 @@ run::dial_outcome dial(run::dial_request request) {
     return outcome;
 }
 
-// What this host knows of the first attempt that failed; of a proxy's it knows nothing.
+// What this host knows of the first attempt that failed; of a proxy's it knows nothing. A UNIX
+// socket has one attempt, which is the whole dial.
 std::string cause_of(const run::dial_outcome& outcome, const dial_options& asked) {
     const auto& all = outcome.story.attempts;
     const auto failed =
         std::find_if(all.begin(), all.end(), [](const auto& each) { return each.why; });
-    if (!asked.via.empty() || failed == all.end()) {
+    if (!asked.via.empty() || (failed == all.end() && !all.empty())) {
         return {};
     }
-    return run::cause_of(*failed->why, asked.udp ? ip::transport::udp : ip::transport::tcp);
+    const auto& why = all.empty() ? *outcome.why : *failed->why;
+    if (asked.udp && why.code == std::errc::permission_denied &&
+        std::holds_alternative<ip::endpoint>(why.at)) {
+        return "dial sends to no broadcast address; if this is none, a route prohibits it";
+    }
+    return run::cause_of(why, asked.udp ? ip::transport::udp : ip::transport::tcp);
 }
 
 void show(const dial_options& asked, const run::dial_outcome& outcome, const std::string& title) {

@@ -267,7 +267,27 @@ TEST_F(dial, a_unix_socket_has_no_race_to_draw) {
     EXPECT_EQ(got.output, "portico: dial: unix:" + file("socket") + ": connected\n");
     const auto none = run_command(command + " dial -z --trace " + file("none"));
     EXPECT_EQ(none.status, 111);
-    EXPECT_EQ(none.output, "portico: dial: unix:" + file("none") + ": No such file or directory\n");
+    EXPECT_EQ(none.output,
+              "portico: dial: unix:" + file("none") +
+                  ": No such file or directory\n    nobody listens at unix:" + file("none") + '\n');
+}
+
+TEST_F(dial, the_cause_is_told_of_a_unix_socket_too) {
+    std::ofstream{file("plain")} << "text\n";
+    const auto plain = run_command(command + " dial unix:" + file("plain"));
+    EXPECT_THAT(plain.output,
+                HasSubstr("\n    unix:" + file("plain") + " is a file, and not a socket\n"));
+    const auto name = ip::unix_name::path(file("stale")).value();
+    ASSERT_TRUE(os::bind(os::socket(name, ip::transport::tcp).value(), name));
+    const auto stale = run_command(command + " dial unix:" + file("stale"));
+    EXPECT_THAT(stale.output, HasSubstr("\n    the file of unix:" + file("stale") +
+                                        " was left by a program that has ended\n"));
+}
+
+TEST_F(dial, broadcasts_are_not_sent_and_that_is_said) {
+    const auto got = run_command("echo x | " + command + " dial --udp 127.255.255.255 9");
+    EXPECT_EQ(got.status, 100);
+    EXPECT_THAT(got.output, HasSubstr("\n    dial sends to no broadcast address"));
 }
 
 TEST_F(dial, netcat_takes_what_it_sends) {
