@@ -134,6 +134,14 @@ private:
         read_process(*is, *inside, to);
     }
 
+    static bool holds_tables(const document_entry& entry) {
+        const auto* inside = std::get_if<document_table>(&entry.value.is);
+        return inside != nullptr && !inside->empty() &&
+               std::all_of(inside->begin(), inside->end(), [](const document_entry& each) {
+                   return std::holds_alternative<document_table>(each.value.is);
+               });
+    }
+
     void complain_about_top(const document_entry& entry, complaints& to) {
         const bool is_table = std::holds_alternative<document_table>(entry.value.is);
         const auto text =
@@ -145,8 +153,9 @@ private:
                               fmt::format("it goes into {}", to_text(each.in)));
             }
         }
-        const auto like = entry.key.size() > 64
-                              ? ""
+        const auto like = entry.key.size() > 64 ? ""
+                          : holds_tables(entry) // only those of the services have names
+                              ? nearest_word(entry.key, {"service"})
                               : nearest_word(entry.key, {"log", "serve", "metrics", "service"});
         services_seen_ += like == "service" ? 1U : 0U;
         to.add(entry.at, text + (like.empty() ? "" : "; did you mean '" + like + "'?"),

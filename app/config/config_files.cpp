@@ -60,7 +60,8 @@ tl::expected<std::string, int> read_all(int from) {
     return text;
 }
 
-tl::expected<std::string, diagnostic> read_file(const std::string& path) {
+tl::expected<std::string, diagnostic> read_file(const std::string& path,
+                                                const std::string& hint_for_directory) {
     // O_NONBLOCK: a FIFO is not waited for. O_NOCTTY: a terminal is not taken.
     const os::fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
     if (!file) {
@@ -73,7 +74,7 @@ tl::expected<std::string, diagnostic> read_file(const std::string& path) {
     if (!S_ISREG(facts.st_mode)) {
         return tl::unexpected{unreadable(
             path, S_ISDIR(facts.st_mode) ? "it is a directory" : "it is not a regular file",
-            S_ISDIR(facts.st_mode) ? "give the file in it: " + path + "/portico.toml" : "")};
+            S_ISDIR(facts.st_mode) ? hint_for_directory : "")};
     }
     auto text = read_all(file.raw());
     if (!text) {
@@ -126,10 +127,12 @@ void add_default_control(serve_config& to) {
 } // namespace
 
 or_diagnostics<serve_config> read_config(const std::string& path) {
-    std::vector<config_text> texts{{path, read_file(path)}};
+    std::vector<config_text> texts{
+        {path, read_file(path, "give the file in it: " + path + "/portico.toml")}};
     if (const auto more = more_files(path)) {
         for (const auto& each : *more) {
-            texts.push_back({each, read_file(each)});
+            texts.push_back({each, read_file(each, "what ends with .toml in conf.d is read: call "
+                                                   "the directory otherwise")});
         }
     } else {
         texts.push_back({more.error().where.file, tl::unexpected{more.error()}});

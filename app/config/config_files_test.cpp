@@ -97,7 +97,9 @@ TEST_F(config_files, what_is_no_regular_file_is_not_waited_for) {
             ": this cannot be read: it is a directory\n    give the file in it: portico.toml\n");
     EXPECT_THAT(faults("/dev/zero"), HasSubstr("it is not a regular file"));
     std::filesystem::create_directories(directory / "conf.d" / "x.toml");
-    EXPECT_THAT(faults(main), HasSubstr("conf.d/x.toml: this cannot be read: it is a directory\n"));
+    EXPECT_THAT(faults(main), HasSubstr("conf.d/x.toml: this cannot be read: it is a directory\n"
+                                        "    what ends with .toml in conf.d is read: call the "
+                                        "directory otherwise\n"));
 }
 
 TEST_F(config_files, conf_d_may_not_be_a_file) {

@@ -273,6 +273,9 @@ INSTANTIATE_TEST_SUITE_P(
         broken{"an_unknown_table", echo + "[sevice.y]\nlisten = ':8'\n",
                "p.toml:4:2: unknown table 'sevice'; did you mean 'service'?\n"
                "    there are [log], [serve], [metrics] and [service.NAME]\n"},
+        broken{"a_table_with_a_name_is_meant_for_a_service", "[servce.y]\nlisten = ':8'\n",
+               "p.toml:1:2: unknown table 'servce'; did you mean 'service'?\n"
+               "    there are [log], [serve], [metrics] and [service.NAME]\n"},
         broken{"a_key_outside_of_a_table", "listen = ':8'\n" + echo,
                "p.toml:1:1: unknown key 'listen' outside of a table\n"
                "    it goes into [service.NAME]\n"},
@@ -457,8 +460,8 @@ INSTANTIATE_TEST_SUITE_P(
                "digit; an IPv4 address is four numbers like 192.0.2.1\n"
                "p.toml:6:8: 'rate': '/64=1': a number of connections, a slash and a time are "
                "expected after =; write for instance /64=20/1s, or /64=20/1s+50 for 50 at once\n"
-               "p.toml:7:11: 'max-per': '/33=1' begins with no prefix length; write /32 or /24 "
-               "(IPv4), /128, /64, /56 or /48 (IPv6), and =\n"},
+               "p.toml:7:11: 'max-per': '/33=1' begins with no prefix length that clients are "
+               "counted by; write /32 or /24 (IPv4), /128, /64, /56 or /48 (IPv6), and =\n"},
         broken{"ports_and_a_sandbox_that_cannot_be_read",
                "[serve]\nsandbox = true\nbinder = 'yes'\nbinder-ports = ['80', '5-4']\n" + echo,
                "p.toml:2:11: 'sandbox' takes a text in quotes, and this is true or false\n"

@@ -56,11 +56,10 @@ or_setting_error<std::pair<admit::tier, std::string_view>> split(std::string_vie
     const auto at = text.find('=');
     const auto where = tier_of(text.substr(0, at));
     if (at == std::string_view::npos || !where) {
-        return wrong_setting(
-            option,
-            "'" + std::string{text} +
-                "' begins with no prefix length; write /32 or /24 (IPv4), /128, /64, /56 or /48 "
-                "(IPv6), and =");
+        return wrong_setting(option, "'" + std::string{text} +
+                                         "' begins with no prefix length that clients are counted "
+                                         "by; write /32 or /24 (IPv4), /128, /64, /56 or /48 "
+                                         "(IPv6), and =");
     }
     return std::pair{*where, text.substr(at + 1)};
 }

@@ -9,6 +9,14 @@ namespace {
 
 constexpr std::string_view srv_mark = "srv:";
 
+// Of the ways to write an address some only say where to listen.
+std::string explain_target(std::string_view text, ip::text_error why) {
+    if (why.hint.find("sd:name") != std::string::npos) {
+        why.hint = "write it like example.org:80, 192.0.2.1:80, [2001:db8::1]:80 or unix:/path";
+    }
+    return ip::explain(text, why);
+}
+
 } // namespace
 
 tl::expected<run::dial_request, std::string> parse_dial_target(std::string_view text,
@@ -21,7 +29,7 @@ tl::expected<run::dial_request, std::string> parse_dial_target(std::string_view 
     const auto read = ip::parse_listen_address(text);
     if (!read) {
         return tl::unexpected{"the target is HOST:PORT or unix:/path\n" +
-                              ip::explain(text, read.error())};
+                              explain_target(text, read.error())};
     }
     run::dial_request made;
     if (const auto* file = std::get_if<ip::unix_name>(&read->where)) {

@@ -171,12 +171,30 @@ std::string path_in(const std::vector<std::string>& environment) {
     return "/usr/bin:/bin";
 }
 
+// What the program is instead, where only "Permission denied" is known of it.
+std::string why_not(const std::string& name, const std::string& root, std::error_code why) {
+    if (why != std::errc::permission_denied || !root.empty() ||
+        name.find('/') == std::string::npos) {
+        return why.message();
+    }
+    std::error_code unknown;
+    const auto is = std::filesystem::status(name, unknown);
+    if (std::filesystem::is_directory(is)) {
+        return "it is a directory";
+    }
+    const auto all = std::filesystem::perms::owner_exec | std::filesystem::perms::group_exec |
+                     std::filesystem::perms::others_exec;
+    const bool nobody = std::filesystem::is_regular_file(is) &&
+                        (is.permissions() & all) == std::filesystem::perms::none;
+    return why.message() + (nobody ? "; it is not executable (chmod +x makes it so)" : "");
+}
+
 or_setting_error<void> find_it(const program_flags& flags, run::program_options& into) {
     const auto& name = into.arguments.front();
     const auto& root = into.settings.root;
     auto found = os::find_program(name, path_in(into.environment), root);
     if (!found) {
-        return wrong_setting({}, "the program " + name + ": " + found.error().message() +
+        return wrong_setting({}, "the program " + name + ": " + why_not(name, root, found.error()) +
                                      (name.find('/') == std::string::npos
                                           ? "; it was looked for in the directories of PATH"
                                           : "") +

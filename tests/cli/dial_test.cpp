@@ -19,6 +19,7 @@
 namespace portico {
 namespace {
 
+using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -478,6 +479,10 @@ TEST_F(dial, the_users_mistakes_end_with_100_and_a_hint) {
                                                  "has letters"));
     EXPECT_THAT(says("'' 80"), HasSubstr("empty"));
     EXPECT_THAT(says("'[::1' 80"), HasSubstr("without brackets"));
+    for (const std::string text : {"http://localhost/", "localhost:80:90"}) {
+        EXPECT_THAT(says(text), AllOf(HasSubstr("write it like example.org:80"),
+                                      Not(HasSubstr("@eth0")), Not(HasSubstr("fd:3"))));
+    }
     EXPECT_THAT(says("-n localhost 80"), HasSubstr("-n"));
     EXPECT_THAT(says("-4 ::1 80"), HasSubstr("IPv6"));
     EXPECT_THAT(says("-4 -6 ::1 80"), Not(IsEmpty()));

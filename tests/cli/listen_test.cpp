@@ -61,7 +61,9 @@ TEST_F(listen, mistakes_are_explained) {
         {"listen :0 -- /no/such/program", "/no/such/program: No such file"},
         {"listen :0 -- no-such-program", "no-such-program: No such file or directory; it was "
                                          "looked for in the directories of PATH"},
-        {"listen :0 -- /etc/passwd", "Permission denied"},
+        {"listen :0 -- /etc/passwd", "Permission denied; it is not executable"},
+        {"listen :0 -- /tmp", "/tmp: it is a directory"},
+        {"listen :0 --echo --max-per /33=1", "no prefix length that clients are counted by"},
     };
     for (const auto& [arguments, said] : wrong) {
         const auto got = run_command(command + " " + arguments);

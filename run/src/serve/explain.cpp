@@ -21,6 +21,9 @@ std::string hint_for(const os::spawn_failure& failed) {
     if (number == EPERM && failed.step == spawn_step::root) {
         return "; that takes the capability CAP_SYS_CHROOT, which root has";
     }
+    if (failed.step == spawn_step::nice && (number == EACCES || number == EPERM)) {
+        return "; that takes the capability CAP_SYS_NICE, which root has, or room in ulimit -e";
+    }
     if (failed.step == spawn_step::execute && number == EACCES) {
         return "; whom it is started as has to be allowed to execute it, and to enter the "
                "directories above it";

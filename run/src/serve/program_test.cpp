@@ -1,11 +1,13 @@
 #include "portico/run/program.hpp"
 #include "portico/testkit/descriptor_limit.hpp"
 #include "serve/one_thread_test.hpp"
+#include "serve/program_process.hpp"
 
 #include <boost/asio/thread_pool.hpp>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <gmock/gmock.h>
@@ -227,6 +229,10 @@ TEST_F(programs, trouble_can_be_found_before_the_first_connection) {
     how.path = "/etc/passwd";
     EXPECT_THAT(find_trouble(how).value_or(""),
                 testing::StartsWith("/etc/passwd: execute it: Permission denied; "));
+    how.settings.nice = -5;
+    EXPECT_EQ(explain({os::spawn_step::nice, {EACCES, std::system_category()}, 0}, how),
+              "/etc/passwd: set the nice value -5; that takes the capability CAP_SYS_NICE, which "
+              "root has, or room in ulimit -e");
 }
 
 // ---- stderr ----
