@@ -144,7 +144,7 @@ std::vector<run::held_socket> manager_link::kept() {
         os::fd original{each.number};
         auto copy = os::dup(original);
         static_cast<void>(std::move(original).release()); // see forget_originals()
-        if (!copy || !os::make_ours(*copy)) {
+        if (!copy) {
             continue;
         }
         os::answer_new_connections(*copy); // whoever put it there may have been about to end

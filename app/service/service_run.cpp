@@ -449,7 +449,7 @@ void service_run::stop_datagrams() {
 std::vector<kept_socket> service_run::open_sockets() const {
     std::vector<kept_socket> all;
     for (const auto& each : listener_->sockets()) {
-        all.push_back({each.over, each.at, each.file, each.interface});
+        all.push_back({each.over, each.at, each.file, each.interface, choice_.wait});
     }
     return all;
 }
@@ -470,13 +470,26 @@ void service_run::drain(std::vector<kept_socket> successors) {
             successors_files_.push_back(*each.file);
         }
     }
-    listener_->ignore_new([&](const run::bound_socket& mine) {
-        return std::any_of(successors.begin(), successors.end(), [&](const auto& each) {
+    const auto successor_of = [&](const run::bound_socket& mine) {
+        return std::find_if(successors.begin(), successors.end(), [&](const auto& each) {
             return each.over == mine.over && each.at == mine.at;
         });
-    });
+    };
+    const auto goes_on = [&](const run::bound_socket& mine) {
+        return successor_of(mine) != successors.end();
+    };
+    listener_->ignore_new(goes_on);
+    // Who waits at the socket of a program is the program's, and accept(2) may wait there.
+    const auto is_left = [&](const run::bound_socket& mine) {
+        return goes_on(mine) && successor_of(mine)->for_waiting;
+    };
+    listener_->leave(is_left);
+    const auto mine = listener_->sockets();
     stop_datagrams();
     if (relay_) {
+        if (std::any_of(mine.begin(), mine.end(), is_left)) {
+            relay_->pause(true);
+        }
         relay_->drain(); // it has descriptors of its own
     }
     if (relay_ || !has_streams_ || !door_) {

@@ -32,6 +32,7 @@ struct kept_socket {
     ip::any_endpoint at;
     std::optional<os::file_identity> file{};
     std::string interface {}; // that it is bound to
+    bool for_waiting = false; // a program has it that takes its clients itself
 
     // Whether both are open at the same place; a file may be another one there.
     [[nodiscard]] bool is_where(const kept_socket& other) const {

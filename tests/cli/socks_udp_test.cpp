@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -65,6 +66,8 @@ struct arrived {
 };
 arrived take_from(const os::fd& socket) {
     std::string room(65'536, '\0');
+    pollfd asked{socket.raw(), POLLIN, 0};
+    EXPECT_EQ(::poll(&asked, 1, 60'000), 1);
     const auto got = os::recv_datagram(socket.raw(), std::as_writable_bytes(std::span{room}));
     if (!got) {
         return {::strerrorname_np(got.error().value()), {}};

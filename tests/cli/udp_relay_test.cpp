@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <gmock/gmock.h>
 #include <optional>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -52,6 +53,8 @@ public:
 
     [[nodiscard]] question take() const {
         std::string room(65'536, '\0');
+        pollfd asked{socket_.raw(), POLLIN, 0};
+        EXPECT_EQ(::poll(&asked, 1, 60'000), 1);
         const auto got =
             os::recv_datagram(socket_.raw(), std::as_writable_bytes(std::span{room})).value();
         room.resize(got.size);

@@ -118,7 +118,8 @@ sys_result<datagram> recv_datagram(int s, std::span<std::byte> into) noexcept {
         message.msg_namelen = sizeof from.storage;
         message.msg_control = control.bytes;
         message.msg_controllen = sizeof control.bytes;
-        return ::recvmsg(s, &message, MSG_CMSG_CLOEXEC);
+        // Whether the socket blocks may have been set by who shares it.
+        return ::recvmsg(s, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     }));
     if (!size) {
         return tl::unexpected{size.error()};
@@ -147,7 +148,8 @@ sys_result<std::size_t> send_reply(int s, const datagram& query,
     message.msg_iovlen = 1;
     control_bytes control;
     attach_source(message, control, query);
-    return size_of(without_eintr([&] { return ::sendmsg(s, &message, MSG_NOSIGNAL); }));
+    return size_of(
+        without_eintr([&] { return ::sendmsg(s, &message, MSG_NOSIGNAL | MSG_DONTWAIT); }));
 }
 
 } // namespace portico::os

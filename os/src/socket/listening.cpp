@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -63,11 +62,6 @@ void answer_new_connections(const fd& listening) noexcept {
     const int none = 0;
     static_cast<void>(
         ::setsockopt(listening.raw(), SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none));
-}
-
-bool has_waiting(const fd& listening) noexcept {
-    pollfd asked{listening.raw(), POLLIN, 0};
-    return ::poll(&asked, 1, 0) > 0 && (asked.revents & POLLIN) != 0;
 }
 
 sys_result<fd> spare_descriptor() noexcept {

@@ -5,6 +5,8 @@
 #include "portico/admit/accept_order.hpp"
 #include "portico/admit/accept_policy.hpp"
 #include "portico/os/clock.hpp"
+#include "portico/os/queue.hpp"
+#include "portico/os/spawn.hpp"
 #include "portico/run/listen.hpp"
 
 #include <boost/asio/bind_executor.hpp>
@@ -32,6 +34,7 @@ struct entry {
     int descriptor;     // its, or a clone's
     admit::accept_policy policy;
     bool waiting = false;
+    bool is_left = false; // to somebody else
 };
 
 tl::unexpected<error> aborted() {
@@ -194,12 +197,22 @@ void listener::state::turn() {
     }
 }
 
+// Whether the socket blocks belongs to all who have it, and one of them may be a program that takes
+// its clients itself: without a look we would wait in accept4(2) for somebody who is not there.
 os::sys_result<os::accepted_socket> listener::state::accept_from(std::size_t which) {
+    const int from = streams[which].descriptor;
+    if (!os::is_readable(from)) {
+        return tl::unexpected{std::error_code{EAGAIN, std::system_category()}};
+    }
+    static_cast<void>(os::set_blocking(from, false)); // a socket has no reason to fail
     ++counts.calls;
-    return os::accept4(streams[which].descriptor);
+    return os::accept4(from);
 }
 
 void listener::state::attempt(std::size_t which) {
+    if (streams[which].is_left) {
+        return order.handle_idle(which);
+    }
     if (!spare) {
         spare = os::spare_descriptor().value_or(os::fd{});
     }
@@ -373,6 +386,12 @@ void listener::settle() {
     }
 }
 
+void listener::leave(const std::function<bool(const bound_socket&)>& which) {
+    for (auto& each : state_->streams) {
+        each.is_left = each.is_left || which(state_->sockets[each.socket]);
+    }
+}
+
 void listener::pause(bool on) {
     state_->paused = on;
     if (!on && state_->pending) {
@@ -464,10 +483,8 @@ void listener::ignore_new(const std::function<bool(const bound_socket&)>& goes_o
 }
 
 bool listener::has_waiting() const {
-    return std::any_of(state_->sockets.begin(), state_->sockets.end(), [](const auto& each) {
-        return each.over == ip::transport::tcp &&
-               (os::has_waiting(each.descriptor) ||
-                std::any_of(each.clones.begin(), each.clones.end(), os::has_waiting));
+    return std::any_of(state_->streams.begin(), state_->streams.end(), [](const entry& each) {
+        return !each.is_left && os::is_readable(each.descriptor);
     });
 }
 

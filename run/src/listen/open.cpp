@@ -256,7 +256,8 @@ void opening::open_file(std::size_t planned, const ip::unix_name& name) {
     keep(std::move(now));
 }
 
-// It has its options; listener::settle() does the rest.
+// It has its options; listener::settle() does the rest. A program may have it as well, so nothing
+// is changed here.
 trial opening::go_on_with(std::size_t planned) {
     auto& from = held_[*kept_[planned]].socket;
     trial now;
@@ -269,10 +270,6 @@ trial opening::go_on_with(std::size_t planned) {
     now.foreign = from.foreign;
     now.file = from.file;
     now.joined = std::move(from.joined);
-    if (const auto ready = os::make_ours(now.socket); !ready) {
-        now.fail(ready.error(), operation::set_option);
-        return now;
-    }
     const auto& what = made_.sockets[planned];
     now.owed = bound_socket::terms{what.backlog, what.unix_mode, what.reuse_port};
     done_.taken_over.push_back(done_.sockets.size()); // where keep() puts it

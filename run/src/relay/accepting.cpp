@@ -1,6 +1,7 @@
 // Listening sockets: taking clients from them without ever stopping or spinning, and closing them
 // without losing any.
 
+#include "portico/os/spawn.hpp"
 #include "relay/loop.hpp"
 
 #include <algorithm>
@@ -38,6 +39,8 @@ result<void> relay_engine::loop::listen(os::fd socket, std::size_t wish, bool sh
     made.socket = std::move(socket);
     made.wish = static_cast<std::uint32_t>(wish);
     made.shared = shared;
+    // Who shares it may have made it block.
+    static_cast<void>(os::set_blocking(made.socket.raw(), false));
     if (made.family != relay_family::local) { // accepted sockets inherit them
         static_cast<void>(os::set_no_delay(made.socket.raw(), settings_->no_delay));
         set_stream_options(made.socket.raw());
@@ -194,7 +197,12 @@ bool relay_engine::loop::shed(listening& from) {
 void relay_engine::loop::pause_accepting(bool on) {
     is_paused_ = on;
     for (auto& each : listening_) {
-        on ? unwatch_listening(each) : watch_listening(each);
+        if (on) {
+            unwatch_listening(each);
+        } else { // who went on with it meanwhile may have made it block
+            static_cast<void>(os::set_blocking(each.socket.raw(), false));
+            watch_listening(each);
+        }
     }
 }
 
@@ -207,9 +215,9 @@ void relay_engine::loop::begin_drain() {
 
 void relay_engine::loop::close_listening() {
     for (auto& each : listening_) {
-        // The queue of a shared one may be somebody else's, and where somebody goes on with the
-        // socket there may be no end of it.
-        for (unsigned i = 0; i < most_in_queue && !each.shared; ++i) {
+        // The queue of a shared one may be somebody else's, and that of a paused one is; where
+        // somebody goes on with the socket there may be no end of it.
+        for (unsigned i = 0; i < most_in_queue && !each.shared && !is_paused_; ++i) {
             const auto room = door_->take_place(number_at_door_); // `wait` is no reason any more
             calls::peer_name peer;
             const int got = calls::accept(each.socket.raw(), peer);

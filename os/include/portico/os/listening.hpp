@@ -25,9 +25,6 @@ namespace portico::os {
 // Takes that filter, or any other one, away again. A socket without one is as good.
 void answer_new_connections(const fd& listening) noexcept;
 
-// Whether a connection waits for accept(2).
-[[nodiscard]] bool has_waiting(const fd& listening) noexcept;
-
 // A descriptor of no use but to be closed when one is needed. Unlike a dup(2) it is an open file of
 // its own, so that closing it helps against ENFILE as well as EMFILE.
 [[nodiscard]] sys_result<fd> spare_descriptor() noexcept;

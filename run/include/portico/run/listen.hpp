@@ -28,7 +28,8 @@ namespace asio = boost::asio;
 
 // One open socket of a listener.
 struct bound_socket {
-    os::fd descriptor;   // listening when it is a stream socket; non-blocking
+    os::fd
+        descriptor; // listening when it is a stream socket; blocks, or not, as who shares it likes
     ip::any_endpoint at; // from getsockname: the real port
     ip::transport over = ip::transport::tcp;
     std::size_t wish = 0;    // index into the wishes
@@ -153,6 +154,9 @@ public:
     // Accepts nobody until it is told to go on; who is pending stays so.
     void pause(bool on);
 
+    // Accepts nobody from those sockets any more: they are somebody else's, and who waits there is.
+    void leave(const std::function<bool(const bound_socket&)>& which);
+
     // Opens `clones` of each stream socket until there are `count` sockets at its address, so that
     // the kernel spreads connections over them. Where that cannot be had (UNIX and inherited
     // sockets) there are none; a remark says so, unless nobody would expect them.
@@ -176,7 +180,7 @@ public:
     // `goes_on` is true for, and not inherited ones, which the manager keeps for the next start,
     // nor foreign ones.
     void ignore_new(const std::function<bool(const bound_socket&)>& goes_on = {});
-    // Whether a connection waits in one of the queues.
+    // Whether a connection waits in one of the queues that it accepts from.
     [[nodiscard]] bool has_waiting() const;
 
     // Closes the listening sockets; UNIX socket files that were made for them are removed, but not
