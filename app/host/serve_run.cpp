@@ -175,6 +175,9 @@ void serve_run::drain() {
     if (coming_) {
         give_up_transition();
     }
+    for (const auto& each : leaving_) {
+        each->drain(); // nobody goes on with their sockets now
+    }
     for (const auto& each : take_services()) {
         // Until the process before us has let go, it may still go on with them.
         each->drain(before_ ? each->open_sockets() : std::vector<kept_socket>{});

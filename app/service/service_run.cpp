@@ -429,12 +429,9 @@ void service_run::add_counts(fields& to) const {
     }
 }
 
-// And the programs that take datagrams or connections themselves.
+// Of programs those that answer one each.
 void service_run::stop_datagrams() {
     groups_.reset();
-    if (waiting_) {
-        waiting_->drain();
-    }
     if (datagrams_) {
         datagrams_->stop();
     }
@@ -463,6 +460,9 @@ void service_run::pause(bool on) {
 
 void service_run::drain(std::vector<kept_socket> successors) {
     if (std::exchange(ending_, true)) {
+        if (waiting_ && successors.empty()) { // those that were to end when they are idle
+            waiting_->drain();
+        }
         return;
     }
     for (const auto& each : successors) {
@@ -486,6 +486,13 @@ void service_run::drain(std::vector<kept_socket> successors) {
     listener_->leave(is_left);
     const auto mine = listener_->sockets();
     stop_datagrams();
+    if (waiting_) {
+        waiting_->drain([&](ip::transport over, const ip::any_endpoint& at) {
+            return std::any_of(successors.begin(), successors.end(), [&](const auto& each) {
+                return each.over == over && each.at == at;
+            });
+        });
+    }
     if (relay_) {
         if (std::any_of(mine.begin(), mine.end(), is_left)) {
             relay_->pause(true);

@@ -130,5 +130,54 @@ TEST_F(serve_waiting, a_program_goes_on_through_changes_of_other_services) {
     EXPECT_EQ(server.wait(), 0);
 }
 
+TEST_F(serve_waiting, who_is_being_served_stays_through_a_handover) {
+    write_script(greet);
+    serve_with(program());
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7002")) << server.err();
+    const auto there = client();
+    const auto first = hear(there);
+    const auto next = hand_over(server, server.pid());
+    const auto later = client(); // by another one: the first is busy
+    EXPECT_NE(hear(later), first);
+    EXPECT_EQ(ask(later, "bye"), "goodbye");
+    EXPECT_EQ(ask(there, "bye"), "goodbye");
+    EXPECT_EQ(server.wait(), 0) << "its program is told to end when nobody is there";
+    EXPECT_THAT(hear(client()), testing::MatchesRegex("[0-9]+"));
+    ::kill(next, SIGTERM);
+    wait_for_end_of(next);
+}
+
+TEST_F(serve_waiting, who_is_being_served_stays_through_a_reload) {
+    write_script(greet);
+    serve_with(program());
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7002")) << server.err();
+    const auto there = client();
+    const auto first = hear(there);
+    serve_with(program(", 'changed'"));
+    ASSERT_TRUE(reload(server, 1));
+    EXPECT_EQ(ask(there, "bye"), "goodbye");
+    ASSERT_TRUE(server.wait_for_err("program ended")) << server.err();
+    // And one that nobody is at ends at once.
+    const auto second = [] {
+        const auto one = client();
+        auto got = hear(one);
+        EXPECT_EQ(ask(one, "bye"), "goodbye");
+        return got;
+    }();
+    EXPECT_NE(second, first);
+    serve_with(program(", 'changed again'"));
+    ASSERT_TRUE(reload(server, 2));
+    ASSERT_TRUE(server.wait_for_err("program ended(?:.*\n)*.*program ended")) << server.err();
+    // Whoever is left is told when the host ends.
+    const auto last = client();
+    hear(last);
+    serve_with(program());
+    ASSERT_TRUE(reload(server, 3));
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+}
+
 } // namespace
 } // namespace portico

@@ -1,7 +1,7 @@
 // A program that takes its clients itself.
 
 #include "portico/run/waiting_program.hpp"
-#include "portico/os/listening.hpp"
+#include "portico/os/diag.hpp"
 #include "portico/os/queue.hpp"
 #include "portico/serve/environment.hpp"
 #include "portico/serve/restarts.hpp"
@@ -14,6 +14,7 @@
 #include <array>
 #include <cstring>
 #include <list>
+#include <sys/epoll.h>
 #include <utility>
 
 namespace portico::run {
@@ -23,6 +24,8 @@ using boost::system::error_code;
 
 // When the socket cannot be watched, it is looked at.
 constexpr auto look_again = std::chrono::milliseconds{100};
+// Between two looks whether a program that has to end is idle.
+constexpr auto look_for_idle = std::chrono::seconds{1};
 
 // What a program would take.
 struct socket_queue {
@@ -69,20 +72,42 @@ program_options prepared(program_options options) {
     return options;
 }
 
+// Whether nobody is connected there. Nobody ever is where there are datagrams; false as well when
+// that cannot be told, as of UNIX sockets.
+bool is_idle(const ip::any_endpoint& at, ip::transport over) {
+    const auto* where = std::get_if<ip::endpoint>(&at);
+    if (over == ip::transport::udp || where == nullptr) {
+        return over == ip::transport::udp;
+    }
+    os::socket_query which;
+    which.family = where->address.family();
+    which.states = {diagnose::socket_state::established, diagnose::socket_state::closing};
+    which.local_port = where->port;
+    const auto diag = os::open_sock_diag();
+    const auto all = diag ? os::inet_sockets(*diag, which) : tl::unexpected{diag.error()};
+    // Those that wait in the queue, and those of closed ones, have no inode.
+    return all && std::none_of(all->begin(), all->end(), [&](const diagnose::socket& each) {
+               const auto* local = std::get_if<ip::endpoint>(&each.local);
+               return each.inode != 0 && local != nullptr &&
+                      (where->address.is_unspecified() ||
+                       local->address.with_zone({}) == where->address.with_zone({}));
+           });
+}
+
 // One socket.
 //
 //   idle --readable--> running --ended--> idle
 //                         |                 ^
 //                         +--in vain--> paused
 struct watched_socket {
-    watched_socket(const asio::any_io_executor& executor, const bound_socket& which)
-        : at{which.at}, over{which.over}, raw{which.descriptor.raw()}, watch{executor},
-          timer{executor} {
-        if (auto made = os::dup(which.descriptor)) {
-            copy = std::move(*made);
-            raw = copy.raw();
+    watched_socket(const asio::any_io_executor& executor, const bound_socket& which,
+                   const os::fd& descriptor)
+        : at{which.at}, over{which.over}, raw{descriptor.raw()}, watch{executor}, timer{executor} {
+        epoll_event ready{};
+        ready.events = EPOLLIN;
+        if (::epoll_ctl(looking.raw(), EPOLL_CTL_ADD, raw, &ready) == 0) {
             error_code wrong; // then it is looked at from time to time
-            watch.assign(raw, wrong);
+            watch.assign(looking.raw(), wrong);
         }
         if (over == ip::transport::udp) {
             static_cast<void>(os::peek_datagram(raw, {})); // its kernel notes when they come
@@ -91,13 +116,16 @@ struct watched_socket {
 
     ip::any_endpoint at;
     ip::transport over;
-    int raw;     // the copy, or the listener's if there can be none
-    os::fd copy; // for the listener may wait for its own
+    int raw; // the listener's
+    // Asio makes what it waits for non-blocking. For the socket that would hold in programs that
+    // have it as well, so it waits for an epoll descriptor.
+    os::fd looking{::epoll_create1(EPOLL_CLOEXEC)};
     asio::posix::stream_descriptor watch;
     asio::steady_timer timer; // of a pause
     serve::restart_pause pause{};
     std::shared_ptr<program_process> program{}; // while it runs
     std::uint64_t number = 0;                   // of this run
+    bool is_told = false;                       // to end
     socket_queue queue{};                       // before it
 };
 
@@ -112,6 +140,8 @@ struct waiting_program::state : std::enable_shared_from_this<waiting_program::st
     void wait_until_later(watched_socket& on, duration pause);
     void handle_readable(watched_socket& on);
     void handle_end(watched_socket& on, program_end how);
+    // Tells its program to end, once; with somebody else at the socket not before it is idle.
+    void ask_to_end(watched_socket& on, bool goes_on);
     // No further start; what runs goes on.
     void let_go();
     void abandon();
@@ -126,7 +156,10 @@ struct waiting_program::state : std::enable_shared_from_this<waiting_program::st
 };
 
 void waiting_program::state::add(const bound_socket& which) {
-    wait(sockets.emplace_back(host.executor, which));
+    wait(sockets.emplace_back(host.executor, which, which.descriptor));
+    for (const auto& clone : which.clones) { // of a relay before us; each has a queue of its own
+        wait(sockets.emplace_back(host.executor, which, clone));
+    }
 }
 
 void waiting_program::state::wait(watched_socket& on) {
@@ -214,8 +247,25 @@ void waiting_program::state::let_go() {
         if (each.watch.is_open()) {
             each.watch.release();
         }
-        each.copy.reset();
+        each.looking.reset();
     }
+}
+
+void waiting_program::state::ask_to_end(watched_socket& on, bool goes_on) {
+    if (!on.program || on.is_told) {
+        return;
+    }
+    if (!goes_on || is_idle(on.at, on.over)) {
+        on.is_told = true;
+        return on.program->ask_to_end();
+    }
+    on.timer.expires_after(look_for_idle);
+    on.timer.async_wait([weak = weak_from_this(), &on](error_code wrong) {
+        const auto self = weak.lock();
+        if (self && !wrong) {
+            self->ask_to_end(on, true);
+        }
+    });
 }
 
 void waiting_program::state::abandon() {
@@ -239,15 +289,11 @@ waiting_program::~waiting_program() {
     state_->abandon();
 }
 
-void waiting_program::drain() {
-    if (state_->stopped) {
-        return;
-    }
+void waiting_program::drain(
+    const std::function<bool(ip::transport over, const ip::any_endpoint& at)>& goes_on) {
     state_->let_go();
-    for (const auto& each : state_->sockets) {
-        if (each.program) {
-            each.program->ask_to_end();
-        }
+    for (auto& each : state_->sockets) {
+        state_->ask_to_end(each, goes_on && goes_on(each.over, each.at));
     }
 }
 

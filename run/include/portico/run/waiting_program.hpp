@@ -56,7 +56,13 @@ public:
 
     // Starts it no more, and sends SIGTERM to those that run: they have the sockets, and only they
     // can refuse clients. How long they take is theirs; `tell` is called at their ends.
-    void drain();
+    //
+    // Where somebody else `goes_on` with the socket nobody is to be cut off: a program that ends by
+    // itself may do so, and SIGTERM comes only when no TCP connection of the socket is open, by
+    // whomever it was accepted; for datagrams at once, for UNIX sockets never. Called again without
+    // `goes_on`, it sends the signal that has not been sent.
+    void
+    drain(const std::function<bool(ip::transport over, const ip::any_endpoint& at)>& goes_on = {});
     // And SIGKILL after the grace.
     void stop_now();
 
