@@ -177,6 +177,8 @@ void handover_in::handle(const std::string& what) {
         const auto tell = std::exchange(done_, nullptr);
         tell(); // may end us
     } else if (gone_) {
+        go_ = nullptr; // what comes later, its end too, is not meant for us
+        done_ = nullptr;
         const auto tell = std::exchange(gone_, nullptr);
         tell();
     }

@@ -131,7 +131,7 @@ void serve_run::handle_signal(int number) {
         log_.write(severity::warning, "serve has no use for this signal; its log is stderr",
                    {{"signal", std::string{"USR1"}}});
     } else if (number == SIGTERM && !ending_) {
-        drain();
+        drain("TERM");
     } else {
         stop_now(number == SIGTERM ? "TERM" : "INT");
     }
@@ -155,13 +155,13 @@ void serve_run::add_counts(fields& to) const {
     to.push_back({"connections", connections});
 }
 
-void serve_run::drain() {
+void serve_run::drain(std::string_view signal) {
     ending_ = true;
     refuse_orders();
-    os::notice stopping;
-    stopping.stopping = true;
-    manager_.tell(stopping, log_);
-    if (!before_) {
+    if (!before_) { // else it is not us whom the manager runs
+        os::notice stopping;
+        stopping.stopping = true;
+        manager_.tell(stopping, log_);
         manager_.keep({}, log_); // they end with us
     }
     network_.reset();
@@ -170,7 +170,10 @@ void serve_run::drain() {
         pause(false);
         after_.reset();
     }
-    fields what{{"signal", std::string{"TERM"}}};
+    fields what;
+    if (!signal.empty()) {
+        what.push_back({"signal", std::string{signal}});
+    }
     add_counts(what);
     if (coming_) {
         give_up_transition();

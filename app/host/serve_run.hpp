@@ -127,7 +127,7 @@ private:
     [[nodiscard]] bool try_again_later(const run::listen_report& report);
     void wait_for_signal();
     void handle_signal(int number);
-    void drain();
+    void drain(std::string_view signal = {}); // that asked for it
     void stop_now(std::string_view signal);
     void sweep_soon();
     void sweep();

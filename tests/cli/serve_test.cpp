@@ -3,6 +3,8 @@
 #include "nginx_directories.hpp"
 #include "serving.hpp"
 
+#include "portico/os/fdpass.hpp"
+
 #include "portico/os/clock.hpp"
 
 #include <gmock/gmock.h>
@@ -19,6 +21,7 @@ namespace portico {
 namespace {
 
 using testing::AllOf;
+using testing::AnyOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -473,6 +476,17 @@ public:
         }
     }
 
+    // All that has come by now.
+    std::string said_so_far() const {
+        const auto me = connect_to(name(), ip::transport::udp);
+        put(me, "the end");
+        std::string all;
+        for (std::string got; got != "the end"; all += got + '\n') {
+            got = take(socket_);
+        }
+        return all;
+    }
+
 private:
     [[nodiscard]] ip::unix_name name() const { return ip::unix_name::path(path_).value(); }
     std::string path_;
@@ -604,6 +618,36 @@ TEST_F(handover_command, a_next_process_that_cannot_start_changes_nothing) {
     EXPECT_EQ(echoed(at("127.0.0.1:7001"), "hi"), "hi");
     ::kill(next, SIGTERM);
     wait_for_end_of(next);
+}
+
+// This test is the process before it, and goes on after all.
+TEST_F(handover_command, a_next_process_that_is_not_wanted_any_more_ends_in_silence) {
+    manager_here manager{file("notify")};
+    write("[service.a]\nlisten = \"127.0.0.1:7001\"\nbuiltin = \"echo\"\n");
+    auto channel = os::passing_pair().value();
+    testkit::process_options how;
+    how.inherit = {channel.second.raw()};
+    how.environment = {{"NOTIFY_SOCKET", manager.path()}, {"PORTICO_HANDOVER", "3"}};
+    auto next = serve(how);
+    channel.second.reset();
+    const auto hear = [&] {
+        wait_for(channel.first);
+        return take(channel.first);
+    };
+    put(channel.first, "end");
+    EXPECT_EQ(hear(), "ready") << next.err();
+    put(channel.first, "go");
+    EXPECT_EQ(hear(), "serving");
+    const auto there = connect_to(at("127.0.0.1:7001"));
+    EXPECT_EQ(ask(there, "mine"), "mine");
+    put(channel.first, "stop");
+    channel.first.reset();
+    ASSERT_TRUE(next.wait_for_err("the process before us goes on without us")) << next.err();
+    EXPECT_EQ(ask(there, "still"), "still") << "it has taken this client, and keeps it";
+    EXPECT_TRUE(os::shutdown_send(there.raw()));
+    EXPECT_EQ(next.wait(), 111);
+    EXPECT_THAT(next.err(), Not(AnyOf(HasSubstr("handed over"), HasSubstr("signal="))));
+    EXPECT_EQ(manager.said_so_far(), "the end\n");
 }
 
 TEST_F(handover_command, an_inherited_socket_goes_on_by_its_name_and_its_number) {

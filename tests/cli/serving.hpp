@@ -10,6 +10,12 @@
 
 namespace portico {
 
+// Until there is something to read; a minute, which only a failing test reaches.
+inline void wait_for(const os::fd& which) {
+    pollfd asked{which.raw(), POLLIN, 0};
+    EXPECT_EQ(::poll(&asked, 1, 60'000), 1);
+}
+
 struct finished {
     int status = 0;
     std::string out;
