@@ -7,8 +7,11 @@
 //   <-------------------------------- "ready"
 //   accepts nobody any more, "go" ---------->  serves
 //   <------------------------------ "serving"
-//   has seen each queue empty, "done" ------>  is the service from now on
+//   has seen each queue served, "done" ----->  is the service from now on
 //   drains
+//
+// A queue is served when it is empty, or when somebody has left it: one whose service is full may
+// never be empty, and nobody is lost in it, for both have it.
 //
 // Until "done" the old one can go on as if nothing had been: it still has its sockets, and does so,
 // and says "stop", when the new one ends, says "failed", or takes too long. When it is the old one
@@ -92,7 +95,8 @@ struct handover_report {
     pid_t successor = 0;
     std::size_t sockets = 0;
     std::uint64_t waiting = 0; // connections in the queues at the swap
-    duration unattended{};     // from "go" until every queue had been seen empty
+    std::uint64_t left = 0;    // of all that came until "done"
+    duration unattended{};     // from "go" until every queue had been empty, or shorter than before
     // What the kernel had counted in this network namespace at "go", and at "done"; unset where it
     // cannot be read.
     os::tcp_counters before{};
@@ -145,7 +149,12 @@ private:
     std::unique_ptr<handover_channel> channel_;
     os::child child_;
     std::vector<run::held_socket> sockets_;
-    std::vector<bool> seen_empty_;
+    struct watched_queue {
+        const os::fd* socket;
+        std::optional<std::uint32_t> most{}; // that waited there since "go", where that can be told
+        bool is_served = false;              // it was empty, or somebody has left it
+    };
+    std::vector<watched_queue> queues_;
     boost::asio::steady_timer timer_;
     deadline until_ = deadline::never();
     instant went_{};

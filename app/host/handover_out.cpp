@@ -69,6 +69,7 @@ void add_report(fields& to, const handover_report& report) {
     to.push_back({"process.successor", static_cast<std::uint64_t>(report.successor)});
     to.push_back({"sockets", std::uint64_t{report.sockets}});
     to.push_back({"waiting", report.waiting});
+    to.push_back({"left", report.left});
     const auto add = [&](std::string name, std::optional<std::uint64_t> value) {
         if (value) {
             to.push_back({std::move(name), *value});
@@ -86,8 +87,9 @@ std::string to_text(const handover_report& report) {
     auto made = fmt::format("handed over to process {}\n"
                             "sockets: {}\n"
                             "clients in their queues at the swap: {}\n"
-                            "until every queue had been seen empty: {:.6f} s\n",
-                            report.successor, report.sockets, report.waiting,
+                            "clients in them when the new process served each: {}\n"
+                            "until it did: {:.6f} s\n",
+                            report.successor, report.sockets, report.waiting, report.left,
                             std::chrono::duration<double>{report.unattended}.count());
     made +=
         fmt::format("{:<38}{:>10}{:>10}\n", "kernel, whole network namespace", "before", "after");
@@ -123,7 +125,14 @@ tl::expected<void, std::string> handover_out::start(const successor_program& whi
         return tl::unexpected{"a channel: " + pair.error().message()};
     }
     sockets_ = std::move(sockets);
-    seen_empty_.assign(sockets_.size(), false);
+    for (const auto& each : sockets_) {
+        if (each.socket.over == ip::transport::tcp) {
+            queues_.push_back({&each.socket.descriptor});
+            for (const auto& clone : each.socket.clones) {
+                queues_.push_back({&clone});
+            }
+        }
+    }
     if (auto done = spawn(which, std::move(pair->second)); !done) {
         return done;
     }
@@ -230,8 +239,9 @@ void handover_out::handle(const std::string& what) {
     if (what == "ready" && !paused_) {
         paused_ = true;
         tell_.pause(true);
-        for (const auto& each : sockets_) {
-            if (const auto queue = os::accept_queue_of(each.socket.descriptor.raw())) {
+        for (auto& each : queues_) {
+            if (const auto queue = os::accept_queue_of(each.socket->raw())) {
+                each.most = queue->waiting;
                 report_.waiting += queue->waiting;
             }
         }
@@ -251,16 +261,21 @@ void handover_out::handle(const std::string& what) {
 
 // We accept nobody, so whoever leaves a queue was taken by the new process.
 void handover_out::look_at_queues() {
-    bool all = true;
-    for (std::size_t i = 0; i < sockets_.size(); ++i) {
-        const auto& socket = sockets_[i].socket;
-        const auto is_empty = [](const os::fd& each) { return !os::is_readable(each.raw()); };
-        seen_empty_[i] = seen_empty_[i] || socket.over != ip::transport::tcp ||
-                         (is_empty(socket.descriptor) &&
-                          std::all_of(socket.clones.begin(), socket.clones.end(), is_empty));
-        all = all && seen_empty_[i];
+    report_.left = 0;
+    for (auto& each : queues_) {
+        const int raw = each.socket->raw();
+        if (!os::is_readable(raw)) {
+            each.is_served = true;
+            continue;
+        }
+        if (const auto queue = os::accept_queue_of(raw)) {
+            each.is_served = each.is_served || queue->waiting < each.most.value_or(0);
+            each.most = std::max(each.most.value_or(0), queue->waiting);
+            report_.left += queue->waiting;
+        }
     }
-    if (all) {
+    if (std::all_of(queues_.begin(), queues_.end(),
+                    [](const watched_queue& each) { return each.is_served; })) {
         return finish();
     }
     if (until_.has_passed(os::now())) {

@@ -620,6 +620,31 @@ TEST_F(handover_command, a_next_process_that_cannot_start_changes_nothing) {
     wait_for_end_of(next);
 }
 
+// Its service has no room for all of them, so the queue is never empty.
+TEST_F(handover_command, a_service_that_is_full_is_handed_over) {
+    write("[service.a]\nlisten = \"127.0.0.1:7001\"\nmax-connections = 1\n"
+          "program = [\"sh\", \"-c\", \"echo $PPID; exec cat\"]\n");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp")) << server.err();
+    const auto here = at("127.0.0.1:7001");
+    std::vector<os::fd> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(connect_to(here));
+    }
+    EXPECT_EQ(take(clients[0]), std::to_string(server.pid()) + '\n');
+    const auto next = hand_over(server, server.pid());
+    const auto by_next = std::to_string(next) + '\n';
+    EXPECT_EQ(take(clients[1]), by_next);
+    EXPECT_TRUE(server.wait_for_err(" waiting=2 left=1 ")) << server.err();
+    clients[1].reset();
+    EXPECT_EQ(take(clients[2]), by_next) << "who waited still is not lost";
+    EXPECT_EQ(ask(clients[0], "x"), "x");
+    clients.clear();
+    EXPECT_EQ(server.wait(), 0);
+    ::kill(next, SIGTERM);
+    wait_for_end_of(next);
+}
+
 // This test is the process before it, and goes on after all.
 TEST_F(handover_command, a_next_process_that_is_not_wanted_any_more_ends_in_silence) {
     manager_here manager{file("notify")};
