@@ -14,9 +14,10 @@
 // never be empty, and nobody is lost in it, for both have it.
 //
 // Until "done" the old one can go on as if nothing had been: it still has its sockets, and does so,
-// and says "stop", when the new one ends, says "failed", or takes too long. When it is the old one
-// that ends without a word after "go", the new one goes on as after "done". The messages are those
-// of os/fdpass.hpp.
+// and says "stop", when the new one ends, says "failed", or takes too long; one that has not said
+// "serving" has no client yet, and is killed, for it would go on having the sockets. When it is the
+// old one that ends without a word after "go", the new one goes on as after "done". The messages
+// are those of os/fdpass.hpp.
 #pragma once
 
 #include "log/log.hpp"
@@ -139,6 +140,7 @@ private:
                                                            std::span<const int> descriptors);
     void handle(const std::string& what);
     void look_at_queues();
+    void give_up();
     void fail(const std::string& why);
     void arm(duration patience, void (handover_out::*then)());
     void handle_late();
@@ -159,6 +161,8 @@ private:
     deadline until_ = deadline::never();
     instant went_{};
     bool paused_ = false;
+    bool serves_ = false;    // the new one, it says
+    bool is_ending_ = false; // the new one, by itself
     handover_report report_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

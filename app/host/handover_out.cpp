@@ -111,10 +111,19 @@ handover_out::handover_out(boost::asio::io_context& context, events tell)
     : context_{context}, tell_{std::move(tell)}, timer_{context} {}
 
 handover_out::~handover_out() {
+    give_up();
+    static_cast<void>(child_.reap());
+}
+
+// One that hears nothing would have the sockets for ever.
+void handover_out::give_up() {
     if (channel_) {
         channel_->say("stop");
+        channel_.reset();
+        if (!serves_ && !is_ending_) {
+            static_cast<void>(child_.kill(SIGKILL));
+        }
     }
-    static_cast<void>(child_.reap());
 }
 
 tl::expected<void, std::string> handover_out::start(const successor_program& which,
@@ -251,9 +260,11 @@ void handover_out::handle(const std::string& what) {
         return arm(handover_patience, &handover_out::handle_late);
     }
     if (what == "serving" && paused_) {
+        serves_ = true;
         until_ = deadline::after(os::now(), handover_patience);
         return look_at_queues();
     }
+    is_ending_ = what.empty() || what.starts_with("failed ");
     fail(what.empty()                  ? ended_early
          : what.starts_with("failed ") ? "the new process: " + what.substr(7)
                                        : "the new process says '" + what + "' out of turn");
@@ -299,10 +310,7 @@ void handover_out::handle_late() {
 
 void handover_out::fail(const std::string& why) {
     timer_.cancel();
-    if (channel_) {
-        channel_->say("stop");
-        channel_.reset();
-    }
+    give_up();
     if (std::exchange(paused_, false)) {
         tell_.pause(false);
     }

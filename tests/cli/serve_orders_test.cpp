@@ -105,6 +105,86 @@ TEST_F(serve_orders, a_handover_that_cannot_be_is_told_and_changes_nothing) {
     EXPECT_EQ(run_command(command + " reload" + where()).status, 0) << "and it takes orders";
 }
 
+// What a next process says, and when it goes on from there: as this script is told.
+class handover_to_a_script : public serve_orders {
+protected:
+    void SetUp() override {
+        serve_orders::SetUp();
+        if (!IsSkipped()) {
+            write(file("next"), "#!/usr/bin/python3\n"
+                                "import os, socket, sys\n"
+                                "old = socket.socket(fileno=int(os.environ['PORTICO_HANDOVER']))\n"
+                                "old.setblocking(True)\n"
+                                "def hear(what):\n"
+                                "    while old.recv(100000) != what: pass\n"
+                                "def say(what): old.send(what)\n"
+                                "def wait(turn):\n"
+                                "    sys.stderr.write('%d waits: %d\\n' % (turn, os.getpid()))\n"
+                                "    open('" +
+                                    file("go on") + "').read()\n" + "exec(open('" + file("story") +
+                                    "').read())\n");
+            ASSERT_EQ(::chmod(file("next").c_str(), 0700), 0);
+            ASSERT_EQ(::mkfifo(file("go on").c_str(), 0600), 0);
+        }
+    }
+    void let_go_on() const {
+        const os::fd told{::open(file("go on").c_str(), O_WRONLY | O_CLOEXEC)};
+    }
+    [[nodiscard]] process hand_over_to_it() const {
+        return process{{command, "handover", file("next"), "--control", file("control")}};
+    }
+};
+
+TEST_F(handover_to_a_script, that_ends_after_its_turn_has_come_and_nobody_is_lost) {
+    write(control() + "sandbox = 'off'\n" + service);
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening unix:.*control\n")) << server.err();
+    const std::string until_go = "hear(b'end'); say(b'ready'); hear(b'go'); ";
+    int turn = 0;
+    for (const auto& [then, why] : {std::pair{"wait(1)", "ended before it served"},
+                                    {"wait(2); say(b'failed at all')", "at all"},
+                                    {"wait(3); say(b'ready')", "out of turn"},
+                                    {"wait(4); say(b'serving'); wait(5)", "ended before"}}) {
+        SCOPED_TRACE(then);
+        write(file("story"), until_go + then);
+        auto order = hand_over_to_it();
+        ASSERT_TRUE(server.wait_for_err(std::to_string(++turn) + " waits: ")) << server.err();
+        const auto waiting = connect_to(at("127.0.0.1:7001"));
+        put(waiting, "hi");
+        let_go_on();
+        if (turn == 4) {
+            ASSERT_TRUE(server.wait_for_err("5 waits: ")) << server.err();
+            let_go_on();
+        }
+        EXPECT_EQ(take(waiting), "hi") << "by the old one";
+        EXPECT_EQ(order.wait(), 111);
+        EXPECT_THAT(order.err(), AllOf(HasSubstr("everything goes on as it was"), HasSubstr(why)));
+    }
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+}
+
+// It reads nothing and says nothing, and would have the sockets as long as it runs.
+TEST_F(handover_to_a_script, that_hangs_is_killed_with_the_host) {
+    write(control() + "sandbox = 'off'\n" + service);
+    write(file("story"), "wait(1)");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening unix:.*control\n")) << server.err();
+    auto order = hand_over_to_it();
+    const auto script = server.wait_for_err("1 waits: (\\d+)\n");
+    ASSERT_TRUE(script) << server.err();
+    const os::fd watched{static_cast<int>(::syscall(SYS_pidfd_open, std::stoi(*script), 0))};
+    ASSERT_TRUE(watched);
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+    EXPECT_NE(order.wait(), 0);
+    pollfd ended{watched.raw(), POLLIN, 0};
+    ASSERT_EQ(::poll(&ended, 1, 60'000), 1) << "it has the ports still";
+    const auto again = os::socket(at("127.0.0.1:7001"), ip::transport::tcp).value();
+    EXPECT_TRUE(os::set_reuse_address(again, true));
+    EXPECT_TRUE(os::bind(again, at("127.0.0.1:7001")));
+}
+
 TEST_F(serve_orders, what_is_no_order_is_told_what_there_is) {
     write(control() + service);
     auto server = serve();
