@@ -188,6 +188,7 @@ tl::expected<void, std::string> handover_out::spawn(const successor_program& whi
     environment.push_back(std::string{handover_variable} + '=' +
                           std::to_string(descriptors.size() - 1));
     os::spawn_settings how;
+    how.inherits_capabilities = true; // it is one of us, and opens sockets as we do
     if (given_by_manager() > 0) {
         how.pid_variable = "LISTEN_PID";
     }

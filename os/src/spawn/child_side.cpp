@@ -5,7 +5,7 @@
 #include <csignal>
 #include <cstdint>
 #include <fcntl.h>
-#include <sys/prctl.h>
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <type_traits>
@@ -193,8 +193,27 @@ IN_CHILD void set_user(launch& my) {
         if (call(SYS_setresuid, *user, *user, *user) < 0) {
             fail(my, spawn_step::user, errno);
         }
-        // The kernel does it only for those who were root. Before Linux 4.3 there are none.
-        call(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    }
+}
+
+// No capability is ambient that is not inheritable. The kernel takes the ambient ones away by
+// itself only from those who were root and become somebody else.
+IN_CHILD void drop_inheritable(launch& my) {
+    if (my.settings->inherits_capabilities && !my.settings->user) {
+        return;
+    }
+    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+    if (call(SYS_capget, &head, sets.data()) < 0) {
+        fail(my, spawn_step::capabilities, errno);
+    }
+    auto& [low, high] = sets;
+    if ((low.inheritable | high.inheritable) == 0) {
+        return;
+    }
+    low.inheritable = high.inheritable = 0;
+    if (call(SYS_capset, &head, sets.data()) < 0) {
+        fail(my, spawn_step::capabilities, errno);
     }
 }
 
@@ -230,6 +249,7 @@ IN_CHILD int run_child(void* what) {
     set_groups(my);
     set_place(my);
     set_user(my);
+    drop_inheritable(my);
     if (my.pid_digits != nullptr) {
         write_pid(my.pid_digits);
     }

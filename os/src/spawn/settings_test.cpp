@@ -146,15 +146,20 @@ bool become_another_with_ambient_capability() {
            ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) == 0;
 }
 
-TEST(spawn_settings, another_user_gets_no_ambient_capability) {
+TEST(spawn_settings, no_program_gets_a_capability_of_ours_unless_it_is_one_of_us) {
     NEEDS_ROOT();
-    const auto ask = "grep ^CapAmb /proc/self/status";
+    const auto ask = "grep -E '^Cap(Inh|Eff|Amb)' /proc/self/status | cut -f2 | uniq";
     const auto text = told_by_process([ask] {
         return become_another_with_ambient_capability()
-                   ? said(ask, {}) + said(ask, {.user = 70'004})
+                   ? said(ask, {}) + said(ask, {.user = 70'004}) +
+                         said(ask, {.inherits_capabilities = true}) +
+                         said(ask, {.user = 70'004, .inherits_capabilities = true})
                    : "no capability";
     });
-    EXPECT_EQ(text, "CapAmb:\t0000000000000400\nCapAmb:\t0000000000000000\n");
+    const std::string none = "0000000000000000\n";
+    const std::string to_bind = "0000000000000400\n";
+    const std::string inheritable = "0000000000000480\n";
+    EXPECT_EQ(text, none + none + inheritable + to_bind + none);
 }
 
 TEST(spawn_settings, the_nice_value_is_set_while_it_may) {

@@ -118,6 +118,8 @@ std::string to_text(const spawn_failure& failed, const spawn_settings& settings)
         return "change to the directory " + settings.directory;
     case spawn_step::user:
         return "become user " + std::to_string(settings.user.value_or(0));
+    case spawn_step::capabilities:
+        return "take our capabilities away from it";
     case spawn_step::execute:
         return "execute it";
     }

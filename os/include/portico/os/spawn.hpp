@@ -104,10 +104,12 @@ struct spawn_settings {
     std::optional<mode_t> mask{};               // umask(2)
     std::optional<std::vector<gid_t>> groups{}; // setgroups(2): the supplementary ones
     std::optional<gid_t> group{};               // setresgid(2): real, effective and saved
-    std::string root{};      // chroot(2), and then the working directory is its "/"
-    std::string directory{}; // chdir(2), in `root`
-    // setresuid(2): real, effective and saved. It keeps no ambient capability (capabilities(7)).
-    std::optional<uid_t> user{};
+    std::string root{};          // chroot(2), and then the working directory is its "/"
+    std::string directory{};     // chdir(2), in `root`
+    std::optional<uid_t> user{}; // setresuid(2): real, effective and saved
+    // Whether the capabilities that are inheritable here stay so, and with them the ambient ones,
+    // which the program has at once (capabilities(7)). With a `user` none of them stays.
+    bool inherits_capabilities = false;
     // A variable that gets the process id of the program for its value, as LISTEN_PID has to;
     // empty: none.
     std::string pid_variable{};
@@ -115,17 +117,18 @@ struct spawn_settings {
 
 // The steps between clone(2) and the program's first instruction, in order.
 enum class spawn_step : std::uint8_t {
-    start,       // clone(2) itself
-    session,     // setpgid(2), setsid(2)
-    descriptors, // dup3(2), close_range(2); `which` is the number in the program
-    limit,       // prlimit(2); `which` is an index into the limits
-    nice,        // setpriority(2)
-    groups,      // setgroups(2)
-    group,       // setresgid(2)
-    root,        // chroot(2)
-    directory,   // chdir(2)
-    user,        // setresuid(2)
-    execute,     // execve(2)
+    start,        // clone(2) itself
+    session,      // setpgid(2), setsid(2)
+    descriptors,  // dup3(2), close_range(2); `which` is the number in the program
+    limit,        // prlimit(2); `which` is an index into the limits
+    nice,         // setpriority(2)
+    groups,       // setgroups(2)
+    group,        // setresgid(2)
+    root,         // chroot(2)
+    directory,    // chdir(2)
+    user,         // setresuid(2)
+    capabilities, // capset(2)
+    execute,      // execve(2)
 };
 
 // Why a program was not started.
