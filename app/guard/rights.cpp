@@ -90,12 +90,12 @@ namespace {
 
 constexpr auto to_bind = os::one_capability(CAP_NET_BIND_SERVICE);
 
-// Without a user to become.
+// Without a user to become. Who names the one that it is already wants what becoming it would do.
 tl::expected<rights_plan, std::string> plan_to_stay(rights_plan made, const os::privileges& now,
                                                     os::capability_set also, bool binder) {
     made.binder = binder && (now.permitted & to_bind) != 0;
-    if (made.binder) {
-        made.keeps = now.permitted & also;
+    if (made.binder || !made.user.empty()) {
+        made.keeps = now.permitted & (also | (binder ? 0 : to_bind));
     }
     return made;
 }
@@ -187,7 +187,8 @@ std::string to_text(const rights_plan& plan) {
     }
     const auto who = plan.remark.empty() ? std::string{"stays who it is"} : plan.remark;
     if (plan.keeps) {
-        return who + ", keeps " + os::capability_names(*plan.keeps);
+        return who + ", keeps " + os::capability_names(*plan.keeps) +
+               ", and programs get no new privileges";
     }
     const auto now = os::read_privileges();
     return now ? who + ", keeps " + os::capability_names(now->permitted) : who;

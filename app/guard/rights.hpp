@@ -18,7 +18,7 @@ struct rights_plan {
     std::optional<os::new_identity> becomes{}; // nullopt: it stays who it is
     std::string user;                          // its name
     std::string remark;                        // why something cannot be as it was asked for
-    // With the same user, these capabilities alone are kept; nullopt: all.
+    // With the same user, these capabilities alone are kept; nullopt: all, for no user is named.
     std::optional<os::capability_set> keeps{};
     bool binder = false; // it has the right to ports below 1024, and gives it to a binder
 };

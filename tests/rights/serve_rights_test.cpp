@@ -69,6 +69,41 @@ TEST_F(serve_rights, after_its_start_it_is_the_user_and_keeps_the_right_to_low_p
     EXPECT_EQ(echoed(at("[::1]:81"), "hi"), "hi");
 }
 
+// As under a manager that gives ambient capabilities.
+TEST_F(serve_rights, ambient_capabilities_are_for_it_alone_and_low_ports_all_that_is_kept) {
+    const std::string program =
+        "[service.p]\nlisten = 'localhost:80'\n"
+        "program = ['grep', '-E', '^Cap(Inh|Prm|Eff|Amb)', '/proc/self/status']\n";
+    const auto as_other = [this](const std::string& ambient) {
+        return process{{"setpriv", "--reuid", "65534", "--regid", "65534", "--groups", "65534",
+                        "--inh-caps", ambient, "--ambient-caps", ambient, command, "serve",
+                        config_}};
+    };
+    const std::string none = std::string{"CapInh:\t"} + no_capability + "\nCapPrm:\t" +
+                             no_capability + "\nCapEff:\t" + no_capability + "\nCapAmb:\t" +
+                             no_capability + '\n';
+    const std::string ambient = "+net_bind_service,+sys_admin,+setuid,+setgid";
+    write(program);
+    {
+        auto server = as_other(ambient);
+        ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:80")) << server.err();
+        EXPECT_EQ(echoed(at("127.0.0.1:80"), ""), none) << "no user is named";
+    }
+    write(serve_as() + program);
+    auto server = as_other(ambient);
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:80")) << server.err();
+    EXPECT_EQ(echoed(at("127.0.0.1:80"), ""), none);
+    EXPECT_EQ(status_value(server.pid(), "CapPrm"), "0000000000000400");
+    EXPECT_EQ(status_value(server.pid(), "NoNewPrivs"), "1");
+    // The next process has what this one has left.
+    write(serve_as() + program + echo("b", "localhost:81"));
+    const auto next = hand_over(server, server.pid());
+    EXPECT_EQ(status_value(next, "CapPrm"), "0000000000000400");
+    EXPECT_EQ(echoed(at("[::1]:81"), "hi"), "hi");
+    ::kill(next, SIGTERM);
+    wait_for_end_of(next);
+}
+
 TEST_F(serve_rights, with_a_binder_it_has_no_capability_at_all) {
     const auto how = serve_as("binder = true\nbinder-ports = ['80', '400-500']\n");
     write(how + echo("a", "localhost:80"));

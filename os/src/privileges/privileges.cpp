@@ -30,12 +30,14 @@ sys_result<capability_halves> capget() noexcept {
     return now;
 }
 
-// None is inheritable any more, and so none ambient.
-sys_status capset(capability_set keep) noexcept {
+// What is not inheritable any more is not ambient either.
+sys_status capset(capability_set keep, capability_set inheritable) noexcept {
     capability_halves wanted;
     for (auto& half : wanted.data) {
         half.permitted = half.effective = static_cast<std::uint32_t>(keep);
+        half.inheritable = static_cast<std::uint32_t>(inheritable);
         keep >>= 32;
+        inheritable >>= 32;
     }
     return status_of(static_cast<int>(::syscall(SYS_capset, &wanted.head, wanted.data.data())));
 }
@@ -140,7 +142,7 @@ tl::expected<void, drop_failure> drop_to(const new_identity& wanted) {
     if (keeps && ::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0) {
         return stopped_at(drop_step::keep_capabilities, errno);
     }
-    if (const auto set = capset(wanted.keep); !set) {
+    if (const auto set = capset(wanted.keep, 0); !set) {
         return stopped_at(drop_step::capabilities, set.error().value());
     }
     if (!is_as_wanted(wanted)) {
@@ -170,7 +172,17 @@ std::string to_text(const drop_failure& failed, const new_identity& wanted) {
 }
 
 sys_status keep_capabilities(capability_set keep) noexcept {
-    return capset(keep);
+    const auto now = capget();
+    if (!now) {
+        return tl::unexpected{now.error()};
+    }
+    const auto& [low, high] = now->data;
+    const auto inheritable = joined(low.inheritable, high.inheritable);
+    // A system call filter that came with the last time may refuse capset(2).
+    const bool is_done = joined(low.permitted, high.permitted) == keep &&
+                         joined(low.effective, high.effective) == keep &&
+                         (inheritable & ~keep) == 0;
+    return is_done ? sys_status{} : capset(keep, keep & inheritable);
 }
 
 sys_status set_no_new_privileges() noexcept {

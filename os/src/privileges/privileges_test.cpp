@@ -144,7 +144,11 @@ TEST(privileges, a_program_inherits_none_of_what_is_kept) {
     NEEDS_ROOT();
     auto wanted = somebody;
     wanted.keep = bind_low;
-    EXPECT_EQ(told_as(wanted, [] { return said("grep ^CapEff /proc/self/status", {}); }),
+    EXPECT_EQ(told_as(wanted,
+                      [] {
+                          return said("grep ^CapEff /proc/self/status",
+                                      {.inherits_capabilities = true});
+                      }),
               "CapEff:\t0000000000000000\n");
 }
 
@@ -207,6 +211,17 @@ TEST(privileges, capabilities_are_given_up_without_another_user_and_not_got_back
                             EPERM);
                   const auto now = read_privileges();
                   return capability_names(now->effective) + "; " + capability_names(now->permitted);
+              }),
+              "cap_net_bind_service; cap_net_bind_service");
+}
+
+TEST(privileges, what_is_ambient_and_kept_stays_so) {
+    NEEDS_ROOT();
+    EXPECT_EQ(told_by_process([] {
+                  EXPECT_TRUE(keep_as_ambient(bind_low | one_capability(CAP_SYS_ADMIN)));
+                  EXPECT_TRUE(keep_capabilities(bind_low));
+                  const auto now = read_privileges();
+                  return capability_names(now->inheritable) + "; " + capability_names(now->ambient);
               }),
               "cap_net_bind_service; cap_net_bind_service");
 }

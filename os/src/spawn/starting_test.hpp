@@ -1,14 +1,18 @@
 // What the tests of starting programs share.
 #pragma once
 
+#include "portico/os/privileges.hpp"
 #include "portico/os/spawn.hpp"
 
 #include <array>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <string>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -110,6 +114,20 @@ std::string told_by_process(Tell tell) {
     EXPECT_EQ(::waitpid(apart, &status, 0), apart);
     EXPECT_EQ(status, 0) << "see what it says above";
     return text;
+}
+
+// Makes these of ours inheritable and ambient, as a manager does (AmbientCapabilities= of systemd),
+// and gives up all others.
+inline bool keep_as_ambient(capability_set keep) {
+    __user_cap_header_struct head{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> data{};
+    data[0].effective = data[0].permitted = data[0].inheritable = static_cast<std::uint32_t>(keep);
+    bool done = ::syscall(SYS_capset, &head, data.data()) == 0;
+    for (unsigned each = 0; each < 32; ++each) {
+        done = done && (!has_capability(keep, each) ||
+                        ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, each, 0, 0) == 0);
+    }
+    return done;
 }
 
 // For what only root may do.

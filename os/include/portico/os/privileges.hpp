@@ -86,7 +86,8 @@ struct drop_failure {
 [[nodiscard]] tl::expected<void, drop_failure> drop_to(const new_identity& wanted);
 
 // Gives up all capabilities but these, of this thread and of the threads and programs that it
-// starts; the user stays. EPERM: one of them is not permitted now.
+// starts; the user stays. Of these, programs have those that were ambient already. EPERM: one of
+// them is not permitted now.
 [[nodiscard]] sys_status keep_capabilities(capability_set keep) noexcept;
 
 // From now on no program that this thread, or one that it starts, executes can have more rights
