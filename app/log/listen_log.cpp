@@ -1,6 +1,8 @@
 #include "log/listen_log.hpp"
 
-#include "log/standard_output.hpp"
+#include <climits>
+#include <poll.h>
+#include <unistd.h>
 
 namespace portico::app {
 
@@ -40,8 +42,31 @@ std::string listening_lines(const run::listener& open) {
     return lines;
 }
 
+namespace {
+
+// As many whole lines as a pipe has room for when poll(2) says that it has any.
+std::string_view first_part(std::string_view text) {
+    const auto part = text.substr(0, PIPE_BUF);
+    const auto end = part.rfind('\n');
+    return part.size() == text.size() || end == part.npos ? part : part.substr(0, end + 1);
+}
+
+} // namespace
+
 void announce(std::string_view text) {
-    (void)print_out(text);
+    constexpr int patience_ms = 1000;
+    static bool is_stuck = false; // nobody read when the last was to be written
+    while (!text.empty()) {
+        pollfd room{STDOUT_FILENO, POLLOUT, 0};
+        is_stuck = ::poll(&room, 1, is_stuck ? 0 : patience_ms) == 0;
+        const auto part = std::as_bytes(std::span{first_part(text)});
+        const auto done =
+            is_stuck ? os::sys_result<std::size_t>{0} : os::write(STDOUT_FILENO, part);
+        if (is_stuck || !done) {
+            return;
+        }
+        text.remove_prefix(*done);
+    }
 }
 
 } // namespace portico::app

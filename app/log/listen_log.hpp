@@ -17,7 +17,8 @@ void log_remarks(event_log& log, const run::listen_report& report,
 // A line "listening tcp [::]:80" for each socket.
 [[nodiscard]] std::string listening_lines(const run::listener& open);
 
-// All of it to stdout; nobody has to read it, and a service serves without.
+// To stdout; nobody has to read it, and a service serves without: what a pipe does not take within
+// a second, and until it does again at once, is lost.
 void announce(std::string_view text);
 
 } // namespace portico::app

@@ -1,6 +1,6 @@
 // A log that cannot be written stops nobody, and says afterwards how much is missing.
 
-#include "listening.hpp"
+#include "serving.hpp"
 
 #include <fstream>
 #include <gmock/gmock.h>
@@ -13,7 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 
-class log_faults : public command_test {
+class log_faults : public serve_command {
 protected:
     // `portico listen` in a shell that has done `first`, and whose log is that file.
     [[nodiscard]] static std::vector<std::string> logging_to(const std::string& log,
@@ -92,6 +92,25 @@ TEST_F(log_faults, a_log_that_may_not_grow_stops_nobody) {
 TEST_F(log_faults, a_device_that_is_always_full_stops_nobody) {
     process server{logging_to("/dev/full")};
     serve(where(server), 10);
+    EXPECT_EQ(end(server), 0);
+}
+
+TEST_F(log_faults, a_stdout_that_nobody_reads_stops_nobody) {
+    write("[service.a]\nlisten = '[::1]:7001'\nbuiltin = 'echo'\n");
+    // The shell holds the pipe open and does not read it; there is no room from the beginning.
+    const auto pipe = file("out");
+    process server{{"sh", "-c",
+                    "mkfifo " + pipe + " && exec 3<>" + pipe +
+                        " && dd if=/dev/zero of=" + pipe + " bs=4096 count=64 oflag=nonblock 2>/dev/null; "
+                        "exec " +
+                        command + " serve " + config_ + " >&3"}};
+    const ip::endpoint where{ip::address::loopback(ip::family::v6), 7001};
+    while (!os::connect(blocking(os::socket(where, ip::transport::tcp).value()), where)) {
+        // ends with the test's own limit
+    }
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for_err("msg=reloaded reloads=1 ")) << server.err();
+    serve(where, 10);
     EXPECT_EQ(end(server), 0);
 }
 
