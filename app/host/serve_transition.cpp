@@ -330,7 +330,13 @@ void serve_run::watch_network() {
     if (!any) {
         network_.reset();
     } else if (!network_) {
-        auto made = run::network_watch::open(context_.get_executor(), [this] { handle_network(); });
+        auto made = run::network_watch::open(
+            context_.get_executor(), [this] { handle_network(); },
+            [this](const error& why) {
+                log_.write(severity::warning,
+                           "addresses have changed and cannot be read: it is tried again",
+                           {{"detail", to_text(why)}});
+            });
         if (!made) {
             log_.write(severity::error, "addresses that come later will not be seen",
                        {{"detail", to_text(made.error())}});

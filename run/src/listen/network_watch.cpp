@@ -43,9 +43,10 @@ error failed(std::error_code why) {
 } // namespace
 
 struct network_watch::state : std::enable_shared_from_this<network_watch::state> {
-    state(const asio::any_io_executor& executor, os::monitor from, std::function<void()> tell)
-        : events{std::move(from)}, descriptor{executor}, timer{executor}, changed{std::move(tell)} {
-    }
+    state(const asio::any_io_executor& executor, os::monitor from, std::function<void()> tell,
+          std::function<void(const error&)> tell_unseen)
+        : events{std::move(from)}, descriptor{executor}, timer{executor}, changed{std::move(tell)},
+          unseen{std::move(tell_unseen)} {}
 
     result<void> begin() {
         auto now = os::take_snapshot();
@@ -77,9 +78,18 @@ struct network_watch::state : std::enable_shared_from_this<network_watch::state>
             }
         });
     }
+    // No event may come any more that would be another chance.
+    void look_again(const std::error_code& why) {
+        const bool is_first = pause == rest;
+        pause = std::min<duration>(2 * pause, longest_pause);
+        arm(); // first: who is told may end us
+        if (auto tell = unseen; is_first && tell) {
+            tell(failed(why));
+        }
+    }
     // What comes meanwhile is looked at with the rest.
     void arm() {
-        timer.expires_after(rest);
+        timer.expires_after(pause);
         timer.async_wait([weak = weak_from_this()](auto wrong) {
             const auto self = weak.lock();
             if (self && !wrong && self->changed) {
@@ -89,9 +99,13 @@ struct network_watch::state : std::enable_shared_from_this<network_watch::state>
     }
     void look() {
         static_cast<void>(events.read_changes()); // lost ones, too: the snapshot has it all
-        wait();
         auto now = os::take_snapshot();
-        if (now && std::exchange(last, view_of(*now)) != last) {
+        if (!now) {
+            return look_again(now.error());
+        }
+        pause = rest;
+        wait();
+        if (std::exchange(last, view_of(*now)) != last) {
             auto tell = changed; // it may end us
             tell();
         }
@@ -101,16 +115,20 @@ struct network_watch::state : std::enable_shared_from_this<network_watch::state>
     asio::posix::stream_descriptor descriptor;
     asio::steady_timer timer;
     std::function<void()> changed;
+    std::function<void(const error&)> unseen;
+    duration pause = rest; // before the next look
     view last;
 };
 
-result<std::unique_ptr<network_watch>> network_watch::open(const asio::any_io_executor& executor,
-                                                           std::function<void()> changed) {
+result<std::unique_ptr<network_watch>>
+network_watch::open(const asio::any_io_executor& executor, std::function<void()> changed,
+                    std::function<void(const error&)> unseen) {
     auto events = os::monitor::open();
     if (!events) {
         return tl::unexpected{failed(events.error())};
     }
-    auto made = std::make_shared<state>(executor, *std::move(events), std::move(changed));
+    auto made = std::make_shared<state>(executor, *std::move(events), std::move(changed),
+                                        std::move(unseen));
     if (auto done = made->begin(); !done) {
         return tl::unexpected{done.error()};
     }

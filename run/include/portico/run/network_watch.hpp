@@ -19,11 +19,15 @@ namespace asio = boost::asio;
 class network_watch {
 public:
     static constexpr duration rest = std::chrono::milliseconds{50};
+    static constexpr duration longest_pause = std::chrono::seconds{30};
 
     // An address, or an interface, has come, gone, or changed in a way that matters to who listens:
-    // no longer tentative, deprecated, in use by another host.
+    // no longer tentative, deprecated, in use by another host. `unseen`: something has happened,
+    // and what it is cannot be looked at, for want of a descriptor for instance; told once, and
+    // tried again after `rest` and then less and less often, until it is seen.
     [[nodiscard]] static result<std::unique_ptr<network_watch>>
-    open(const asio::any_io_executor& executor, std::function<void()> changed);
+    open(const asio::any_io_executor& executor, std::function<void()> changed,
+         std::function<void(const error&)> unseen = {});
     network_watch(const network_watch&) = delete;
     network_watch& operator=(const network_watch&) = delete;
     ~network_watch();
