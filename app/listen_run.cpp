@@ -147,6 +147,9 @@ void listen_run::watch_counters() {
     every_second_.async_wait([this](error_code wrong) {
         if (!wrong && !ending_) {
             service_->log_counters();
+            if (names_) {
+                log_nameless(log_, *names_, nameless_);
+            }
             watch_counters();
         }
     });

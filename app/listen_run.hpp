@@ -54,6 +54,7 @@ private:
     asio::signal_set signals_{context_};
     asio::steady_timer every_second_{context_};
     std::shared_ptr<run::reverse_names> names_; // null: they are not logged
+    std::uint64_t nameless_ = 0;                // clients, that have been told
     std::vector<plan::wish> wishes_;
     std::shared_ptr<service_run> service_;
     std::shared_ptr<service_run> status_;

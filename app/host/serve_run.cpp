@@ -1,5 +1,6 @@
 #include "host/serve_run.hpp"
 
+#include "log/listen_log.hpp"
 #include "service/signals_blocked.hpp"
 
 #include "portico/os/clock.hpp"
@@ -251,6 +252,9 @@ void serve_run::watch_counters() {
         }
         for (const auto& each : services_) {
             each.run->log_counters();
+        }
+        if (names_) {
+            log_nameless(log_, *names_, nameless_);
         }
         std::erase_if(failed_, [](os::child& each) {
             const auto ended = each.reap();

@@ -145,6 +145,7 @@ private:
     boost::asio::signal_set signals_{context_};
     boost::asio::steady_timer every_second_{context_};
     std::shared_ptr<run::reverse_names> names_; // null: they are not logged
+    std::uint64_t nameless_ = 0;                // clients, that have been told
     std::vector<hosted_service> services_;      // and parts of the host; at an end only the parts
     std::vector<std::shared_ptr<service_run>> leaving_; // until their last connection
     std::unique_ptr<transition> coming_;

@@ -3,6 +3,7 @@
 #include <climits>
 #include <poll.h>
 #include <unistd.h>
+#include <utility>
 
 namespace portico::app {
 
@@ -66,6 +67,14 @@ void announce(std::string_view text) {
             return;
         }
         text.remove_prefix(*done);
+    }
+}
+
+void log_nameless(event_log& log, const run::reverse_names& names, std::uint64_t& told) {
+    const auto before = std::exchange(told, names.turned_away());
+    if (told != before) {
+        log.write(severity::warning, "too many clients wait for their names: logged without",
+                  {{"connections", told - before}});
     }
 }
 

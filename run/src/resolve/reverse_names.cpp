@@ -30,6 +30,8 @@ struct reverse_names::state : std::enable_shared_from_this<reverse_names::state>
     std::unordered_map<ip::address, std::vector<known>> open; // asked about, or waiting
     std::deque<ip::address> queue;
     std::size_t running = 0;
+    std::size_t callers = 0; // in `open`
+    std::uint64_t turned_away = 0;
     bool stopped = false;
 };
 
@@ -87,6 +89,7 @@ void reverse_names::state::finish(const ip::address& who, const std::string& nam
     const auto found = open.extract(who);
     start_next();
     if (!found.empty()) {
+        callers -= found.mapped().size();
         for (const auto& each : found.mapped()) {
             each(name);
         }
@@ -108,15 +111,23 @@ void reverse_names::tell(const ip::address& who, known then) {
     if (const auto name = state_->cache.find(os::now(), who)) {
         return then(*name);
     }
-    if (!state_->ask(who)) {
+    auto& my = *state_;
+    if (my.callers >= my.how.callers || !my.ask(who)) {
+        ++my.turned_away;
         return then({});
     }
-    state_->open[who].push_back(std::move(then));
+    ++my.callers;
+    my.open[who].push_back(std::move(then));
+}
+
+std::uint64_t reverse_names::turned_away() const noexcept {
+    return state_->turned_away;
 }
 
 void reverse_names::stop() {
     state_->stopped = true;
     state_->queue.clear();
+    state_->callers = 0;
     for (const auto& [who, all] : std::exchange(state_->open, {})) {
         for (const auto& each : all) {
             each({});
