@@ -61,8 +61,8 @@ std::optional<bool> has_taken(const socket_queue& before, const socket_queue& af
         return std::nullopt;
     }
     const auto &was = *before.datagram, &is = *after.datagram;
-    return was.size != is.size || was.from != is.from || before.bytes != after.bytes ||
-           (was.came && is.came && was.came != is.came);
+    return was.size != is.size || was.from != is.from || was.came != is.came ||
+           before.bytes != after.bytes;
 }
 
 program_options prepared(program_options options) {
