@@ -6,6 +6,7 @@
 #include "terminal.hpp"
 
 #include "portico/os/clock.hpp"
+#include "portico/os/spawn.hpp"
 
 #include <csignal>
 #include <cstring>
@@ -110,7 +111,7 @@ void listen_run::start_status(run::listen_outcome outcome, const std::vector<pla
                                        [this](status_form how) { return status(how); });
         }),
         std::move(outcome.sockets), wishes, [] {});
-    if (const auto done = status_->start(); !done) {
+    if (const auto done = status_->start(os::descriptors_left()); !done) {
         return fail(done.error());
     }
     start_service();
@@ -130,8 +131,8 @@ std::string listen_run::status(status_form how) const {
 }
 
 void listen_run::start_service() {
-    const auto prepared = service_->prepare([this] {
-        if (const auto done = service_->start(); !done) {
+    const auto prepared = service_->prepare(os::descriptors_left(), [this] {
+        if (const auto done = service_->start(os::descriptors_left()); !done) {
             fail(done.error());
         }
     });

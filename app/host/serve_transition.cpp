@@ -5,6 +5,7 @@
 #include "log/listen_log.hpp"
 
 #include "portico/os/clock.hpp"
+#include "portico/os/spawn.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -186,6 +187,7 @@ void serve_run::spread(std::vector<run::bound_socket> sockets) {
 void serve_run::prepare() {
     auto& now = *coming_;
     now.preparing = 1;
+    const auto left = os::descriptors_left();
     for (std::size_t i = 0; i < now.made.size(); ++i) {
         auto& each = now.made[i];
         const auto before =
@@ -200,7 +202,7 @@ void serve_run::prepare() {
             continue;
         }
         ++now.preparing;
-        if (const auto done = each.run->prepare([this] { handle_prepared(); }); !done) {
+        if (const auto done = each.run->prepare(left, [this] { handle_prepared(); }); !done) {
             return fail(each.config.locate(done.error().what), done.error().who);
         }
     }
@@ -236,11 +238,12 @@ void serve_run::swap() {
             failed_.push_back(std::move(binder)); // for when it ends before us
         }
     }
+    const auto left = os::descriptors_left();
     for (const auto& each : now.made) {
         if (goes_on(each)) {
             continue;
         }
-        if (const auto done = each.run->start(); !done) {
+        if (const auto done = each.run->start(left); !done) {
             return fail(each.config.locate(done.error().what), done.error().who);
         }
     }

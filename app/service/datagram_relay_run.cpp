@@ -1,7 +1,5 @@
 #include "service/datagram_relay_run.hpp"
 
-#include "portico/os/spawn.hpp"
-
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -10,10 +8,8 @@ namespace portico::app {
 namespace {
 
 // Some are kept for what a name look-up needs for a moment.
-std::size_t associations_that_fit(std::size_t kept) {
-    const auto left = os::descriptors_left();
-    const auto ours = left - std::min(left, kept);
-    return std::max<std::size_t>(1, ours - std::min<std::size_t>(16, ours / 2));
+std::size_t associations_that_fit(std::size_t descriptors) {
+    return std::max<std::size_t>(1, descriptors - std::min<std::size_t>(16, descriptors / 2));
 }
 
 hash_seed new_seed() {
@@ -36,15 +32,16 @@ void add_drops(fields& to, std::string_view from, const run::datagram_flow& flow
 
 datagram_relay_run::datagram_relay_run(boost::asio::io_context& context, event_log& log,
                                        run::relay_options how,
-                                       const relay::association_settings& table, std::size_t kept,
-                                       run::admission_settings who, std::function<void()> over)
+                                       const relay::association_settings& table,
+                                       std::size_t descriptors, run::admission_settings who,
+                                       std::function<void()> over)
     : context_{context}, log_{log}, targets_how_{std::move(how)}, over_{std::move(over)} {
     for (auto& each : targets_how_.targets) {
         each.over = ip::transport::udp;
     }
     targets_how_.check_every.reset(); // they connect, which says nothing about a UDP service
     how_.table = table;
-    how_.table.capacity = std::min(table.capacity, associations_that_fit(kept));
+    how_.table.capacity = std::min(table.capacity, associations_that_fit(descriptors));
     how_.seed = new_seed();
     how_.from = targets_how_.settings.from;
     how_.interface = targets_how_.settings.interface;

@@ -21,10 +21,10 @@ namespace portico::app {
 class datagram_relay_run {
 public:
     // Of `how` the targets, the policy and the way out count. `table`: as asked for; places that
-    // there is no descriptor for are left out. `kept`: descriptors that others will need. Limits of
-    // `who` count associations. `over` is called after drain().
+    // there is no descriptor for are left out. `descriptors`: how many there are for this. Limits
+    // of `who` count associations. `over` is called after drain().
     datagram_relay_run(boost::asio::io_context& context, event_log& log, run::relay_options how,
-                       const relay::association_settings& table, std::size_t kept,
+                       const relay::association_settings& table, std::size_t descriptors,
                        run::admission_settings who, std::function<void()> over);
 
     // Resolves the targets; `known` is called when all are asked for. The error is for a person.

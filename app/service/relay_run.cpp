@@ -1,7 +1,5 @@
 #include "service/relay_run.hpp"
 
-#include "portico/os/spawn.hpp"
-
 #include <algorithm>
 #include <system_error>
 #include <utility>
@@ -10,17 +8,17 @@ namespace portico::app {
 namespace {
 
 // A sixteenth of the descriptors, as a pipe has two of them and there may be as many for a moment.
-std::size_t pipes_that_fit(std::size_t engines) {
-    return std::min<std::size_t>(256, os::descriptors_left() / 32 / engines);
+std::size_t pipes_that_fit(std::size_t engines, std::size_t descriptors) {
+    return std::min<std::size_t>(256, descriptors / 32 / engines);
 }
 
 } // namespace
 
 relay_run::relay_run(boost::asio::io_context& context, event_log& log, run::relay_options how,
-                     std::size_t engines, std::function<void()> over)
+                     std::size_t engines, std::size_t descriptors, std::function<void()> over)
     : context_{context}, log_{log}, how_{std::move(how)}, engines_{engines}, over_{
                                                                                  std::move(over)} {
-    how_.settings.max_pipes = pipes_that_fit(engines_);
+    how_.settings.max_pipes = pipes_that_fit(engines_, descriptors);
 }
 
 tl::expected<void, std::string> relay_run::prepare(std::function<void()> known) {

@@ -20,8 +20,9 @@ namespace portico::app {
 class relay_run {
 public:
     // `over` is called when the last connection has ended after drain() or stop_now().
+    // `descriptors`: how many there are for this.
     relay_run(boost::asio::io_context& context, event_log& log, run::relay_options how,
-              std::size_t engines, std::function<void()> over);
+              std::size_t engines, std::size_t descriptors, std::function<void()> over);
 
     // Resolves the targets; `known` is called when all are asked for. The error is for a person.
     [[nodiscard]] tl::expected<void, std::string> prepare(std::function<void()> known);

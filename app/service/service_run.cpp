@@ -58,18 +58,18 @@ service_run::service_run(boost::asio::io_context& context, const event_log& log,
 
 // ---- preparing ----
 
-maybe service_run::prepare(std::function<void()> ready) {
+maybe service_run::prepare(std::size_t descriptors, std::function<void()> ready) {
     ready_ = std::move(ready);
     preparing_ = 1;
     maybe done;
     if (choice_.relay && has_datagrams_) {
-        done = prepare_datagram_relay();
+        done = prepare_datagram_relay(descriptors);
     }
     if (done && choice_.relay && has_streams_) {
-        done = prepare_relay();
+        done = prepare_relay(descriptors);
     }
     if (done && choice_.socks && has_streams_) {
-        done = prepare_socks();
+        done = prepare_socks(descriptors);
     }
     if (done && !choice_.program.path.empty()) {
         done = prepare_program();
@@ -96,12 +96,12 @@ std::function<void()> service_run::once_prepared() {
 }
 
 // Half of the descriptors are left to connections, if there may be some.
-maybe service_run::prepare_datagram_relay() {
+maybe service_run::prepare_datagram_relay(std::size_t descriptors) {
     ++preparing_;
-    const auto kept = has_streams_ ? os::descriptors_left() / 2 : 0;
+    const auto ours = has_streams_ ? descriptors - descriptors / 2 : descriptors;
     datagram_relay_ =
         std::make_unique<datagram_relay_run>(context_, log_, *choice_.relay, choice_.associations,
-                                             kept, choice_.door, [this] { end_if_idle(); });
+                                             ours, choice_.door, [this] { end_if_idle(); });
     const auto begun = datagram_relay_->prepare(once_prepared());
     if (!begun) {
         return tl::unexpected{service_failure{{"to", begun.error()}, side::caller}};
@@ -109,12 +109,13 @@ maybe service_run::prepare_datagram_relay() {
     return {};
 }
 
-maybe service_run::prepare_relay() {
+maybe service_run::prepare_relay(std::size_t descriptors) {
     ++preparing_;
-    relay_ = std::make_unique<relay_run>(context_, log_, *choice_.relay, choice_.engines, [this] {
-        relay_is_over_ = true;
-        end_if_idle();
-    });
+    relay_ = std::make_unique<relay_run>(context_, log_, *choice_.relay, choice_.engines,
+                                         descriptors, [this] {
+                                             relay_is_over_ = true;
+                                             end_if_idle();
+                                         });
     const auto begun = relay_->prepare(once_prepared());
     if (!begun) {
         return tl::unexpected{service_failure{{"to", begun.error()}, side::caller}};
@@ -122,9 +123,9 @@ maybe service_run::prepare_relay() {
     return {};
 }
 
-maybe service_run::prepare_socks() {
+maybe service_run::prepare_socks(std::size_t descriptors) {
     socks_ = std::make_unique<socks_run>(log_, *choice_.socks);
-    auto made = socks_->start(context_.get_executor());
+    auto made = socks_->start(context_.get_executor(), descriptors);
     if (!made) {
         return failed(made.error(), "socks");
     }
@@ -152,7 +153,7 @@ void service_run::open_clones() {
     }
 }
 
-maybe service_run::start() {
+maybe service_run::start(std::size_t descriptors) {
     listener_->settle();
     watch_groups();
     if (choice_.wait) {
@@ -161,7 +162,7 @@ maybe service_run::start() {
     }
     const bool has_programs = !choice_.program.path.empty();
     if (has_streams_ || has_programs) {
-        set_limit();
+        set_limit(descriptors);
     }
     auto done = has_datagrams_ ? start_datagrams() : maybe{};
     return done && has_streams_ ? start_streams() : done;
@@ -220,9 +221,9 @@ std::size_t service_run::descriptors_of_program() const {
 
 // A client that waits in the kernel's queue is better off than one that is refused because no
 // descriptor is left.
-void service_run::set_limit() {
-    const auto all = os::descriptors_left();
-    const auto left = all - std::min(all, datagram_relay_ ? datagram_relay_->capacity() : 0);
+void service_run::set_limit(std::size_t descriptors) {
+    const auto left =
+        descriptors - std::min(descriptors, datagram_relay_ ? datagram_relay_->capacity() : 0);
     const auto fit = relay_   ? relay_->connections_that_fit(left)
                      : socks_ ? socks_->connections_that_fit(left)
                               : connections_that_fit(left / descriptors_of_program());

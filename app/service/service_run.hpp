@@ -59,12 +59,15 @@ public:
     service_run& operator=(const service_run&) = delete;
 
     // Finds the targets of a relay; `ready` is called when they have been asked for, perhaps within
-    // this call. Clients wait in the queues until start().
-    [[nodiscard]] tl::expected<void, service_failure> prepare(std::function<void()> ready);
+    // this call. Clients wait in the queues until start(). `descriptors` are as many as this
+    // process may still open, for this service and others; to count them takes long where there are
+    // many.
+    [[nodiscard]] tl::expected<void, service_failure> prepare(std::size_t descriptors,
+                                                              std::function<void()> ready);
     // The sockets of further threads, which have to be opened by the user that opened the first
     // ones. start() does so as well.
     void open_clones();
-    [[nodiscard]] tl::expected<void, service_failure> start();
+    [[nodiscard]] tl::expected<void, service_failure> start(std::size_t descriptors);
     // From now on clients are told of by these names, too.
     void use_names(std::shared_ptr<run::reverse_names> names) { names_ = std::move(names); }
 
@@ -95,9 +98,10 @@ public:
 
 private:
     [[nodiscard]] std::string kind() const;
-    [[nodiscard]] tl::expected<void, service_failure> prepare_relay();
-    [[nodiscard]] tl::expected<void, service_failure> prepare_datagram_relay();
-    [[nodiscard]] tl::expected<void, service_failure> prepare_socks();
+    [[nodiscard]] tl::expected<void, service_failure> prepare_relay(std::size_t descriptors);
+    [[nodiscard]] tl::expected<void, service_failure>
+    prepare_datagram_relay(std::size_t descriptors);
+    [[nodiscard]] tl::expected<void, service_failure> prepare_socks(std::size_t descriptors);
     [[nodiscard]] tl::expected<void, service_failure> prepare_program();
     [[nodiscard]] std::function<void()> once_prepared();
     void handle_prepared();
@@ -108,7 +112,7 @@ private:
     void start_waiting();
     void start_datagram_program();
     [[nodiscard]] std::size_t descriptors_of_program() const;
-    void set_limit();
+    void set_limit(std::size_t descriptors);
     void accept_next();
     void handle_accepted(result<run::accepted> got);
     void want_name(const ip::any_endpoint& peer);

@@ -1,7 +1,5 @@
 #include "service/socks_run.hpp"
 
-#include "portico/os/spawn.hpp"
-
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -28,12 +26,12 @@ fields by_reason(std::string_view what, const std::array<std::uint64_t, Count>& 
 } // namespace
 
 result<std::unique_ptr<run::stream_service>>
-socks_run::start(const boost::asio::any_io_executor& executor) {
+socks_run::start(const boost::asio::any_io_executor& executor, std::size_t descriptors) {
     for (const auto& each : how_.remarks) {
         log_.write(severity::warning, "remark", {{"remark", each}});
     }
     auto& options = how_.options;
-    options.settings.max_pipes = std::min<std::size_t>(256, os::descriptors_left() / 32);
+    options.settings.max_pipes = std::min<std::size_t>(256, descriptors / 32);
     options.egress_changed = [this](bool is_there, const std::string& why) {
         log_egress(is_there, why);
     };

@@ -20,7 +20,7 @@ public:
 
     // The service lives as long as its owner wants, but counters are told only of that.
     [[nodiscard]] result<std::unique_ptr<run::stream_service>>
-    start(const boost::asio::any_io_executor& executor);
+    start(const boost::asio::any_io_executor& executor, std::size_t descriptors);
     // How many connections there are descriptors for, when `left` are free.
     [[nodiscard]] std::size_t connections_that_fit(std::size_t left) const;
     // Precondition, here and below: it was started, and the service is still there.
