@@ -107,9 +107,11 @@ std::uint64_t relay_run::connections() const {
     return threads_ ? threads_->group().active() : 0;
 }
 
-std::size_t relay_run::connections_that_fit(std::size_t left) const {
-    const auto kept = std::min<std::size_t>(16 + 2 * engines_ * how_.settings.max_pipes, left / 2);
-    return std::max<std::size_t>(1, (left - kept) / 2);
+// Each engine has a loop, a way to wake it, a spare descriptor and sockets of its own; ten are for
+// all of them, for what finds targets and for attempts at further addresses.
+std::size_t relay_run::connections_that_fit(std::size_t left, std::size_t sockets) const {
+    const auto kept = 10 + engines_ * (4 + sockets + 2 * how_.settings.max_pipes);
+    return std::max<std::size_t>(1, (left - std::min(left, kept)) / 2);
 }
 
 bool relay_run::log_counters() {

@@ -38,8 +38,9 @@ public:
     // Not yet, or not any more.
     [[nodiscard]] bool is_running() const noexcept { return threads_ != nullptr; }
     [[nodiscard]] std::uint64_t connections() const;
-    // How many there are descriptors for, when `left` are free.
-    [[nodiscard]] std::size_t connections_that_fit(std::size_t left) const;
+    // How many there are descriptors for, when `left` are free and it is to accept from so many
+    // sockets.
+    [[nodiscard]] std::size_t connections_that_fit(std::size_t left, std::size_t sockets) const;
     // For whoever asks. Precondition: it was prepared.
     void read(service_figures& to) const { meter_->read(to); }
     // Logs what has changed since the last time; true: the limit was reached meanwhile.

@@ -224,7 +224,7 @@ std::size_t service_run::descriptors_of_program() const {
 void service_run::set_limit(std::size_t descriptors) {
     const auto left =
         descriptors - std::min(descriptors, datagram_relay_ ? datagram_relay_->capacity() : 0);
-    const auto fit = relay_   ? relay_->connections_that_fit(left)
+    const auto fit = relay_   ? relay_->connections_that_fit(left, listener_->sockets().size())
                      : socks_ ? socks_->connections_that_fit(left)
                               : connections_that_fit(left / descriptors_of_program());
     auto how = choice_.door;

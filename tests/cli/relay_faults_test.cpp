@@ -120,6 +120,26 @@ TEST_F(relay_faults, without_descriptors_clients_are_refused_and_later_served) {
     EXPECT_EQ(server.end(), 0);
 }
 
+// It lets in as many as there are descriptors for, and the others wait.
+TEST_F(relay_faults, with_few_descriptors_clients_wait_and_nobody_is_reset) {
+    listening echo{{"[::1]:0", "-q", "--echo"}};
+    testkit::process_options few;
+    few.descriptor_limit = 30;
+    listening server{{"127.0.0.1:0", "[::1]:0", "--threads", "1", "--to", "[::1]:" + echo.port()},
+                     few};
+    std::vector<os::fd> clients;
+    for (int i = 0; i < 40; ++i) {
+        clients.push_back(connect_to(server.at("127.0.0.1")));
+        put(clients.back(), "ping");
+    }
+    for (auto& each : clients) {
+        EXPECT_EQ(take(each), "ping");
+        each.reset();
+    }
+    EXPECT_EQ(server.end(), 0);
+    EXPECT_THAT(server->err(), testing::Not(testing::HasSubstr("accept.shed")));
+}
+
 TEST_F(relay_faults, without_memory_connections_are_reset_and_later_served) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     GTEST_SKIP() << "the sanitizers need memory of their own";
