@@ -47,6 +47,7 @@ struct transition {
     std::vector<std::size_t> of_service; // for each wish the index of its service
     bool by_network = false;             // nothing is new but addresses of this host
     bool misses_some = false;            // an address that is followed could not be had
+    std::string not_open{};              // what else could not be had, for a person; or empty
     std::vector<hosted_service> made;    // in the order of `next.services`
     std::vector<std::string> goes_on;    // names of those that are as they were
     std::size_t preparing = 0;
@@ -82,6 +83,7 @@ private:
     // ---- start and reload: serve_transition.cpp ----
     void begin(serve_config next, bool by_network = false);
     void handle_opened(run::listen_outcome outcome);
+    [[nodiscard]] std::string about_binder(const run::listen_report& report) const;
     [[nodiscard]] std::string shared_by(const plan::plan& made) const;
     void spread(std::vector<run::bound_socket> sockets);
     void prepare();

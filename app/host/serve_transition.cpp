@@ -6,8 +6,10 @@
 
 #include "portico/os/clock.hpp"
 #include "portico/os/spawn.hpp"
+#include "portico/run/diagnose.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <iostream>
 #include <iterator>
 #include <utility>
@@ -59,6 +61,30 @@ bool keeps_out(const ip::any_endpoint& there, const ip::any_endpoint& wanted) {
     const auto* one = std::get_if<ip::endpoint>(&there);
     const auto* other = std::get_if<ip::endpoint>(&wanted);
     return one != nullptr && other != nullptr ? one->port == other->port : there == wanted;
+}
+
+// The attempts that failed, each with what is in the way; of the wishes that `counts` picks.
+std::string failures(run::listen_report report, const std::function<bool(std::size_t)>& counts) {
+    constexpr int most = 4; // looking takes a while
+    std::erase_if(report.attempts, [&](const run::open_attempt& each) {
+        return !each.why || !counts(report.made.sockets[each.planned].wish);
+    });
+    report.missing.reset();
+    std::erase_if(report.made.remarks, [&](const auto& each) { return !counts(each.wish); });
+    for (std::size_t i = 0; i < report.attempts.size() && i < most; ++i) {
+        auto& each = report.attempts[i];
+        if (auto cause = run::cause_of(*each.why, report.made.sockets[each.planned].over);
+            !cause.empty()) {
+            each.remarks.push_back(std::move(cause));
+        }
+    }
+    return report.text();
+}
+
+bool is_binders(const run::open_attempt& each) {
+    const auto* at = std::get_if<ip::endpoint>(&each.at);
+    return each.why && each.why->code == std::errc::permission_denied && at != nullptr &&
+           at->port != 0 && at->port < 1024;
 }
 
 bool same_sockets(const std::vector<kept_socket>& left, const std::vector<kept_socket>& right) {
@@ -117,24 +143,41 @@ void serve_run::handle_opened(run::listen_outcome outcome) {
         return;
     }
     if (outcome.report.why) {
-        return fail(outcome.report.text(), outcome.report.why->who);
+        return fail(outcome.report.text() + about_binder(outcome.report), outcome.report.why->who);
     }
     log_remarks(log_, outcome.report, coming_->wishes);
     coming_->misses_some = misses_some(outcome.report);
-    const auto text = outcome.report.text();
+    const auto& report = outcome.report;
     const auto shared = shared_by(outcome.report.made);
     if (!shared.empty()) {
         outcome.sockets->close(files_of(others_sockets()));
         return fail(shared, side::caller);
     }
     spread(std::move(*outcome.sockets).release());
-    for (const auto& each : coming_->made) {
+    for (std::size_t i = 0; i < coming_->made.size(); ++i) {
+        const auto& each = coming_->made[i];
         if (each.run->open_sockets().empty() && !waits(each.config)) {
-            return fail(in_service(each.config) + ": none of its sockets could be opened\n" + text,
+            const auto is_its = [&](std::size_t wish) { return coming_->of_service[wish] == i; };
+            return fail(in_service(each.config) + ": none of its sockets could be opened\n" +
+                            failures(report, is_its) + about_binder(report),
                         side::system);
         }
     }
+    if (!reload_answers_.empty()) {
+        auto attempts = report; // what was remarked about the plan is in the log
+        attempts.made.remarks.clear();
+        coming_->not_open = failures(std::move(attempts), [](std::size_t) { return true; });
+    }
     prepare();
+}
+
+// For ports below 1024 that are asked for only now.
+std::string serve_run::about_binder(const run::listen_report& report) const {
+    const bool is_refused = !is_starting_ && now_.binder &&
+                            std::any_of(report.attempts.begin(), report.attempts.end(), is_binders);
+    return is_refused ? "    the binder binds to the ports alone that it was started with: name "
+                        "those that come later in binder-ports, and restart\n"
+                      : "";
 }
 
 // Two services cannot have one socket; empty: none have.
@@ -301,7 +344,8 @@ void serve_run::tell_done(const std::vector<hosted_service>& before) {
                 {"services.stopped", std::uint64_t{before.size() - unchanged}}});
     answer_reload({0, "reloaded " + std::to_string(reloads_) + ": " + std::to_string(unchanged) +
                           " services went on, " + std::to_string(services_.size() - unchanged) +
-                          " began, " + std::to_string(before.size() - unchanged) + " ended\n"});
+                          " began, " + std::to_string(before.size() - unchanged) + " ended\n" +
+                          (coming_->not_open.empty() ? "" : "not open:\n" + coming_->not_open)});
 }
 
 // Where it listens now and did not before, and the other way round.

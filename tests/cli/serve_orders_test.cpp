@@ -59,6 +59,29 @@ TEST_F(serve_orders, a_reload_waits_and_tells_what_is_wrong) {
     EXPECT_THAT(failed.output, HasSubstr("/no/such/program"));
 }
 
+TEST_F(serve_orders, a_reload_tells_what_is_in_the_way_of_a_socket) {
+    write(control() + service);
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening unix:.*control\n")) << server.err();
+    const auto taken = at("127.0.0.1:7003");
+    const auto other = os::socket(taken, ip::transport::tcp).value();
+    ASSERT_TRUE(os::bind(other, taken) && os::listen(other, 1));
+    const std::string more = "[service.b]\nbuiltin = 'echo'\nlisten = ";
+    write(control() + service + more + "'127.0.0.1:7003'\n");
+    const auto none = run_command(command + " reload" + where());
+    EXPECT_EQ(none.status, 111);
+    EXPECT_THAT(none.output, AllOf(HasSubstr("service b: none of its sockets could be opened\n"),
+                                   HasSubstr("127.0.0.1:7003: bind: Address already in use\n    "),
+                                   HasSubstr("listens at 127.0.0.1:7003"), Not(HasSubstr("7001"))));
+    write(control() + service + more + "'localhost:7003'\n");
+    const auto half = run_command(command + " reload" + where());
+    EXPECT_EQ(half.status, 0);
+    EXPECT_THAT(half.output, AllOf(StartsWith("reloaded 1: "), HasSubstr("not open:\n"),
+                                   HasSubstr("127.0.0.1:7003: bind: Address already in use\n"),
+                                   Not(HasSubstr("[::1]:7003"))));
+    EXPECT_EQ(echoed(at("[::1]:7003"), "hi"), "hi");
+}
+
 TEST_F(serve_orders, a_handover_waits_and_prints_its_report) {
     write(control() + service);
     auto server = serve();
