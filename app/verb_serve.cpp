@@ -2,6 +2,7 @@
 
 #include "config/config.hpp"
 #include "host/daemon.hpp"
+#include "host/handover.hpp"
 #include "host/manager_link.hpp"
 #include "host/serve_check.hpp"
 #include "host/serve_run.hpp"
@@ -25,17 +26,25 @@ struct serve_options {
     pid_t take_from = 0;
 };
 
+// Tells it a person, and the process that waits for this one to take over.
+int refuse(std::string why) {
+    if (!why.ends_with('\n')) {
+        why += '\n';
+    }
+    std::cerr << "portico: serve: " << why;
+    refuse_handover(why);
+    return exit_code(side::caller);
+}
+
 tl::expected<serve_config, int> read(const std::string& file) {
     auto config = read_config(file);
     if (!config) {
-        std::cerr << "portico: serve: the configuration is wrong:\n" << to_text(config.error());
-        return tl::unexpected{exit_code(side::caller)};
+        return tl::unexpected{refuse("the configuration is wrong:\n" + to_text(config.error()))};
     }
     config->log.journald = stderr_is_journald();
     const auto environment = read_log_environment();
     if (!environment) {
-        std::cerr << "portico: serve: " << environment.error() << '\n';
-        return tl::unexpected{exit_code(side::caller)};
+        return tl::unexpected{refuse(environment.error())};
     }
     const auto is_said = [&](const char* key) { return config->keys.contains(key); };
     if (environment->format && !is_said("format")) {
@@ -73,12 +82,12 @@ int run_serve(const serve_options& asked) {
     auto rights =
         plan_rights(config->user, config->group, rights_to_start(config->services), config->binder);
     if (!rights) {
-        std::cerr << "portico: serve: [serve] " << (config->user.empty() ? "binder" : "user")
-                  << ": " << rights.error() << '\n';
-        return exit_code(side::caller);
+        return refuse("[serve] " + std::string{config->user.empty() ? "binder" : "user"} + ": " +
+                      rights.error());
     }
     if (!asked.pid_file.empty()) {
         config->pid_file = asked.pid_file;
+        config->keys.erase("pid-file"); // it stands in no file
     }
     daemon_start background;
     if (asked.daemon) {

@@ -111,6 +111,10 @@ void add_report(fields& to, const handover_report& report);
 // as well. The error is for a person, of one line or two.
 [[nodiscard]] tl::expected<std::vector<run::held_socket>, std::string> take_sockets_of(pid_t which);
 
+// For a process that was started to take over, and cannot even begin: lets the one before it know
+// why. Does nothing when there is none.
+void refuse_handover(std::string_view why);
+
 // The old side. Threads: that of `context`.
 class handover_out {
 public:
@@ -183,7 +187,7 @@ public:
     void ready(std::function<void()> go, std::function<void()> gone);
     // We serve; `done` is called when the old one has let go.
     void serving(std::function<void()> done);
-    void failed(std::string_view why) { channel_->say("failed " + std::string{why}); }
+    void failed(std::string_view why);
 
 private:
     handover_in(boost::asio::io_context& context, os::fd channel);

@@ -7,6 +7,9 @@
 #include <boost/json.hpp>
 
 #include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
 #include <poll.h>
 #include <utility>
 
@@ -153,6 +156,25 @@ tl::expected<void, std::string> handover_in::receive() {
         sockets_.push_back(*std::move(made));
     }
     return tl::unexpected{std::string{"the old process sent too many sockets"}};
+}
+
+void handover_in::failed(std::string_view why) {
+    constexpr std::size_t longest = 3500; // of a message, less than the other side has room for
+    channel_->say("failed " + std::string{why.substr(0, longest)});
+}
+
+void refuse_handover(std::string_view why) {
+    const char* number = std::getenv(handover_variable);
+    if (number == nullptr) {
+        return;
+    }
+    int channel = -1;
+    std::from_chars(number, number + std::strlen(number), channel);
+    boost::asio::io_context context;
+    // Who has not read all would end the channel with an error, and what was said would be lost.
+    if (const auto before = handover_in::take(context, os::fd{channel})) {
+        (*before)->failed(why);
+    }
 }
 
 void handover_in::ready(std::function<void()> go, std::function<void()> gone) {

@@ -41,6 +41,7 @@ bool serve_run::take_over() {
     given_ = before_->take_sockets();
     auto besides = before_->take_carried();
     if (const auto done = guard_.take(besides); !done) {
+        before_->failed(done.error());
         std::cerr << "portico: serve: " << done.error() << '\n';
         return false;
     }
@@ -56,7 +57,14 @@ bool serve_run::claim_pid_file() {
     }
     auto made = pid_file::take(first_.pid_file);
     if (!made) {
-        std::cerr << "portico: serve: " << made.error() << '\n';
+        const auto why =
+            first_.keys.contains("pid-file")
+                ? to_text(std::vector{first_.locate(setting_error{"pid-file", made.error()})})
+                : made.error() + '\n';
+        std::cerr << "portico: serve: " << why;
+        if (before_) {
+            before_->failed(why);
+        }
         return false;
     }
     pid_file_.emplace(*std::move(made));
@@ -147,9 +155,10 @@ void serve_run::pause(bool on) {
 
 void serve_run::handle_not_handed_over(const std::string& why) {
     ++handovers_failed_;
-    log_.write(severity::error, "not handed over: everything goes on as it was", {{"detail", why}});
-    answer_handover(
-        {exit_code(side::system), "not handed over: everything goes on as it was\n" + why + '\n'});
+    log_.write(severity::error, "not handed over: everything goes on as it was",
+               {{"detail", why.ends_with('\n') ? why.substr(0, why.size() - 1) : why}});
+    answer_handover({exit_code(side::system), "not handed over: everything goes on as it was\n" +
+                                                  why + (why.ends_with('\n') ? "" : "\n")});
     boost::asio::post(context_, [this] {
         if (after_) {
             failed_.push_back(after_->take_child());

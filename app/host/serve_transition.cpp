@@ -476,7 +476,7 @@ std::vector<kept_socket> serve_run::others_sockets() const {
 void serve_run::fail(const std::string& why, side who) {
     if (is_starting_) {
         if (before_) {
-            before_->failed(why.substr(0, 1000));
+            before_->failed(why);
         }
         std::cerr << "portico: serve: " << why << (why.ends_with('\n') ? "" : "\n");
         exit_code_ = exit_code(who);

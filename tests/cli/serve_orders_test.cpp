@@ -208,6 +208,22 @@ TEST_F(handover_to_a_script, that_hangs_is_killed_with_the_host) {
     EXPECT_TRUE(os::bind(again, at("127.0.0.1:7001")));
 }
 
+TEST_F(serve_orders, a_handover_to_a_process_that_cannot_read_the_file_tells_what_is_wrong) {
+    write(control() + service);
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening unix:.*control\n")) << server.err();
+    write(control() + "[service.a]\nlistn = 1\n");
+    const auto wrong = run_command(command + " handover" + where());
+    EXPECT_EQ(wrong.status, 111);
+    EXPECT_THAT(wrong.output,
+                AllOf(HasSubstr("not handed over: everything goes on as it was\n"),
+                      HasSubstr("portico.toml:4:1: unknown key 'listn'; did you mean 'listen'?")));
+    EXPECT_EQ(echoed(at("127.0.0.1:7001"), "hi"), "hi");
+    write(control() + "pid-file = '" + file("none/pid") + "'\n" + service);
+    const auto other = run_command(command + " handover" + where());
+    EXPECT_THAT(other.output, HasSubstr("portico.toml:3:1: 'pid-file': the pid file"));
+}
+
 TEST_F(serve_orders, what_is_no_order_is_told_what_there_is) {
     write(control() + service);
     auto server = serve();
