@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <string_view>
@@ -102,6 +103,51 @@ std::string conflicts(const plan::plan& made, const std::vector<plan::wish>& wis
     return lines;
 }
 
+std::optional<std::string> missing_directory(const std::string& file) {
+    std::error_code wrong;
+    const auto path = std::filesystem::absolute(file, wrong).lexically_normal().parent_path();
+    return std::filesystem::is_directory(path, wrong) ? std::nullopt : std::optional{path.string()};
+}
+
+// Files that would have to be made where no directory is. Below /run a manager makes it when it
+// starts the service (RuntimeDirectory=), and that is a remark alone.
+struct missing_places {
+    std::string faults{};
+    std::string remarks{};
+
+    void look_at(const std::string& file, const auto& config, std::string setting) {
+        const auto directory = missing_directory(file);
+        if (!directory) {
+            return;
+        }
+        auto& into = *directory == "/run" || directory->starts_with("/run/") ? remarks : faults;
+        into += to_text(std::vector{config.locate(
+            setting_error{std::move(setting), file + ": there is no directory " + *directory +
+                                                  "\nmake it, or name another place"})});
+    }
+};
+
+// Optional sockets may be missing, as long as a service has one.
+bool is_needed(const service_config& of, const plan::wish& which) {
+    return which.needed != plan::need::optional || of.wishes.size() == 1;
+}
+
+missing_places find_missing_places(const serve_config& config) {
+    missing_places found;
+    for (const auto& each : config.services) {
+        for (const auto& wish : each.wishes) {
+            const auto* name = std::get_if<ip::unix_name>(&wish.where.where);
+            if (name != nullptr && !name->is_abstract() && is_needed(each, wish)) {
+                found.look_at(std::string{name->text()}, each, each.part ? "" : "listen");
+            }
+        }
+    }
+    if (!config.pid_file.empty()) {
+        found.look_at(config.pid_file, config, "pid-file");
+    }
+    return found;
+}
+
 } // namespace
 
 int check_config(const serve_config& config, const std::string& own_program) {
@@ -132,7 +178,17 @@ int check_config(const serve_config& config, const std::string& own_program) {
     if (!twice.empty()) {
         std::cerr << "portico: serve: this cannot start:\n" << twice;
     }
-    return missing || has_fault || !twice.empty() || !rights ? exit_code(side::caller) : 0;
+    const auto places = find_missing_places(config);
+    if (!places.faults.empty()) {
+        std::cerr << "portico: serve: this cannot start:\n" << places.faults;
+    }
+    if (!places.remarks.empty()) {
+        std::cerr << "portico: serve: this cannot start, unless a manager makes the directory:\n"
+                  << places.remarks;
+    }
+    return missing || !places.faults.empty() || has_fault || !twice.empty() || !rights
+               ? exit_code(side::caller)
+               : 0;
 }
 
 int print_difference(const serve_config& now, const serve_config& next,

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <poll.h>
@@ -22,6 +23,7 @@ namespace {
 
 using testing::AllOf;
 using testing::AnyOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -254,6 +256,28 @@ TEST_F(serve_command, check_tells_the_plan_and_opens_nothing) {
     const auto wrong = finish({config_, "--check"});
     EXPECT_EQ(wrong.status, 100);
     EXPECT_THAT(wrong.err, HasSubstr("portico.toml:2:"));
+}
+
+TEST_F(serve_command, check_finds_files_that_cannot_be_made) {
+    write("[serve]\nstatus = 'unix:" + file("none/s") + "'\npid-file = '" + file("none/p") +
+          "'\n[service.a]\nlisten = 'unix:" + file("none/a") + "'\nbuiltin = 'echo'\n");
+    const auto got = finish({config_, "--check"});
+    EXPECT_EQ(got.status, 100);
+    EXPECT_THAT(got.err,
+                AllOf(HasSubstr("this cannot start:\n"),
+                      ContainsRegex("portico.toml:2:1: service 'serve.status': .*/none/s: there is "
+                                    "no directory .*/none\n    make it"),
+                      ContainsRegex("portico.toml:3:1: 'pid-file': .*/none/p: there is no"),
+                      ContainsRegex("portico.toml:5:1: 'listen': .*/none/a: there is no")));
+    const auto start = finish({config_});
+    EXPECT_NE(start.status, 0);
+    std::filesystem::create_directory(file("none"));
+    EXPECT_EQ(finish({config_, "--check"}).status, 0);
+    write("[serve]\nstatus = 'unix:/run/no-such-directory/s'\n[service.a]\nlisten = ':7001'\n"
+          "builtin = 'echo'\n");
+    const auto managed = finish({config_, "--check"});
+    EXPECT_EQ(managed.status, 0) << "a manager may make it";
+    EXPECT_THAT(managed.err, HasSubstr("there is no directory /run/no-such-directory"));
 }
 
 TEST_F(serve_command, diff_tells_what_a_reload_would_do) {
