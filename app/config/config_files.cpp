@@ -87,6 +87,10 @@ tl::expected<std::string, diagnostic> read_file(const std::string& path,
     return *std::move(text);
 }
 
+diagnostic too_many_in(const std::string& directory) {
+    return {{directory, {}}, fmt::format("it has more than {} files", most_files), ""};
+}
+
 // conf.d/*.toml, by name; nothing when there is no such directory.
 tl::expected<std::vector<std::string>, diagnostic> more_files(const std::string& main) {
     const auto where = std::filesystem::path{main}.parent_path() / "conf.d";
@@ -99,8 +103,7 @@ tl::expected<std::vector<std::string>, diagnostic> more_files(const std::string&
             all.push_back(each->path().string());
         }
         if (all.size() > most_files) {
-            return tl::unexpected{diagnostic{
-                {where.string(), {}}, fmt::format("it has more than {} files", most_files), ""}};
+            return tl::unexpected{too_many_in(where.string())};
         }
     }
     if (why && why != std::errc::no_such_file_or_directory) {
