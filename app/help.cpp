@@ -27,7 +27,7 @@ examples:
   portico plan :7020 @eth0:53                    what listen would open, and why
   portico why :8080                              who is in the way, what to do
   portico addrs --watch                          addresses, as they come and go
-portico VERB --help tells a verb's options, portico --help-all those of all.
+portico help VERB tells a verb's options, portico --help-all those of all.
 )";
 
 // The text in lines of at most `width`, the later ones indented.

@@ -8,7 +8,10 @@
 
 #include "portico/os/fd.hpp"
 
+#include <boost/system/system_error.hpp>
+
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <exception>
 #include <iostream>
@@ -19,6 +22,13 @@ namespace {
 constexpr int user_mistake = 100;
 constexpr int our_bug = 101;
 constexpr int system_failure = 111;
+
+// Descriptors or memory; they may suffice another time.
+bool is_shortage(const boost::system::error_code& why) {
+    const int number = why.value();
+    return why.category() == boost::system::system_category() &&
+           (number == EMFILE || number == ENFILE || number == ENOMEM || number == ENOBUFS);
+}
 
 int run(std::vector<std::string> arguments) {
     portico::app::invocation call;
@@ -43,6 +53,17 @@ int run(std::vector<std::string> arguments) {
     portico::app::add_why(command, call);
     command.require_subcommand(1);
 
+    const auto verbs = command.get_subcommands({});
+    const auto is_verb = [&](const std::string& word) {
+        return std::any_of(verbs.begin(), verbs.end(),
+                           [&](const CLI::App* each) { return each->check_name(word); });
+    };
+    if (!arguments.empty() && arguments.front() == "help") { // help VERB is VERB --help
+        arguments.erase(arguments.begin());
+        if (arguments.empty() || is_verb(arguments.front())) {
+            arguments.emplace_back("--help");
+        }
+    }
     std::reverse(arguments.begin(), arguments.end()); // CLI11 takes them from the back
     try {
         command.parse(arguments);
@@ -55,6 +76,12 @@ int run(std::vector<std::string> arguments) {
         return user_mistake;
     }
     return call.exit_code;
+}
+
+int tell_bug(const std::exception& bug) {
+    const portico::app::journal_errors errors;
+    std::cerr << "portico: this is a bug in portico, please report it: " << bug.what() << '\n';
+    return our_bug;
 }
 
 } // namespace
@@ -71,9 +98,17 @@ int main(int argc, char** argv) {
             return code == 0 ? system_failure : code;
         }
         return code;
+    } catch (const boost::system::system_error& why) {
+        if (is_shortage(why.code())) {
+            const portico::app::journal_errors errors;
+            std::cerr << "portico: it cannot begin: " << why.what() << '\n'
+                      << (why.code().value() == EMFILE
+                              ? "    raise the limit of open files: ulimit -n, LimitNOFILE=\n"
+                              : "");
+            return system_failure;
+        }
+        return tell_bug(why);
     } catch (const std::exception& bug) {
-        const portico::app::journal_errors errors;
-        std::cerr << "portico: this is a bug in portico, please report it: " << bug.what() << '\n';
-        return our_bug;
+        return tell_bug(bug);
     }
 }

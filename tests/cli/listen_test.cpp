@@ -552,5 +552,23 @@ TEST_F(listen, under_journald_lines_have_a_priority_and_no_time) {
     EXPECT_EQ(other.err().substr(0, 5), "time=");
 }
 
+TEST_F(listen, too_few_descriptors_are_no_bug) {
+    testkit::process_options few;
+    few.descriptor_limit = 5;
+    process server{{command, "listen", "127.0.0.1:0", "--echo"}, few};
+    EXPECT_EQ(server.wait(), 111);
+    EXPECT_THAT(server.err(), AllOf(HasSubstr("Too many open files"), HasSubstr("ulimit -n"),
+                                    Not(HasSubstr("bug"))));
+}
+
+TEST_F(listen, help_of_a_verb_can_be_asked_for_as_one) {
+    EXPECT_EQ(run_command(command + " help listen").output,
+              run_command(command + " listen --help").output);
+    const auto all = run_command(command + " help");
+    EXPECT_EQ(all.status, 0);
+    EXPECT_EQ(all.output, run_command(command + " --help").output);
+    EXPECT_EQ(run_command(command + " help nonsense 2>&1").status, 100);
+}
+
 } // namespace
 } // namespace portico
