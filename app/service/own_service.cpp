@@ -8,6 +8,10 @@ namespace portico::app {
 
 tl::expected<ip::unix_name, std::string> parse_private_name(std::string_view text) {
     const auto read = ip::parse_listen_address(text);
+    if (!read && !text.starts_with("unix:")) {
+        return tl::unexpected{std::string{text} +
+                              ": it is told at a UNIX socket only; write unix:/path"};
+    }
     if (!read) {
         return tl::unexpected{"where to tell it is unix:/path\n" + ip::explain(text, read.error())};
     }
