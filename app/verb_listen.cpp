@@ -126,26 +126,43 @@ kind_set kind_of(const listen_options& asked) {
                : kind::builtin;
 }
 
-// Whether the service heeds all flags that were given, by the table that the keys of a file are
-// held against; explains it when not.
-bool heeds_all(const CLI::App& verb, const listen_options& asked) {
-    const auto chosen = kind_of(asked);
-    for (const auto& each : all_keys()) {
-        const auto* option = verb.get_option_no_throw("--" + std::string{each.name});
-        if (each.in != table::service || (each.kinds & chosen) != 0 || option == nullptr ||
-            option->count() == 0) {
-            continue;
-        }
+// Why an option would do nothing, and what to do; empty: it does something.
+std::string why_useless(const key& which, const listen_options& asked,
+                        const std::vector<plan::wish>& wishes) {
+    if ((which.kinds & kind_of(asked)) == 0) {
         std::string meant;
         for (const auto& kind : all_kinds()) {
-            if ((each.kinds & kind.bit) != 0) {
+            if ((which.kinds & kind.bit) != 0) {
                 meant += (meant.empty() ? "" : " or ") + std::string{kind.what};
             }
         }
-        std::cerr << "portico: listen: --" << each.name << ": it is for "
-                  << (meant.empty() ? "--chargen" : meant)
-                  << ", and would do nothing here; leave it out\n";
-        return false;
+        return "it is for " + (meant.empty() ? "--chargen" : meant) +
+               ", and would do nothing here; leave it out";
+    }
+    const bool udp_alone = std::all_of(wishes.begin(), wishes.end(), [](const auto& each) {
+        return each.over == ip::transport::udp;
+    });
+    if (which.over == carries::tcp && udp_alone) {
+        return "it is about connections, and UDP has none; leave it out, or --udp";
+    }
+    return which.name == "mode" && !has_socket_file(wishes)
+               ? "it is about the file of a UNIX socket, and there is none; leave it out"
+               : "";
+}
+
+// Whether the service heeds all flags that were given, by the table that the keys of a file are
+// held against; explains it when not.
+bool heeds_all(const CLI::App& verb, const listen_options& asked,
+               const std::vector<plan::wish>& wishes) {
+    for (const auto& each : all_keys()) {
+        const auto* option = verb.get_option_no_throw("--" + std::string{each.name});
+        if (each.in != table::service || option == nullptr || option->count() == 0) {
+            continue;
+        }
+        if (const auto why = why_useless(each, asked, wishes); !why.empty()) {
+            std::cerr << "portico: listen: --" << each.name << ": " << why << '\n';
+            return false;
+        }
     }
     return true;
 }
@@ -160,11 +177,8 @@ int run_listen(const CLI::App& verb, listen_options& asked) {
             asked.service.builtin = builtin_flags[i].which;
         }
     }
-    if (!heeds_all(verb, asked)) {
-        return exit_code(side::caller);
-    }
     auto wishes = asked.where.wishes(std::cerr);
-    if (!wishes) {
+    if (!wishes || !heeds_all(verb, asked, *wishes)) {
         return exit_code(side::caller);
     }
     auto choice = read_service(asked.service, *wishes);

@@ -49,7 +49,7 @@ level = "debug"
 [serve]
 timeout = "3s"
 [service.relay]
-listen = [":1", "localhost:2"]
+listen = [":1", "localhost:2", "unix:/run/l"]
 udp = false
 family = "ipv6"
 required = true
@@ -113,7 +113,7 @@ A_2 = "x=y"
 
     const auto& relay = read->services[0];
     EXPECT_EQ(relay.name, "relay"); // in the order of the file
-    ASSERT_EQ(relay.wishes.size(), 2U);
+    ASSERT_EQ(relay.wishes.size(), 3U);
     const auto& wish = relay.wishes[1];
     EXPECT_EQ(wish.where.text, "localhost:2");
     EXPECT_EQ(wish.only, ip::family::v6);
@@ -418,6 +418,35 @@ INSTANTIATE_TEST_SUITE_P(
                "    leave it out, or take 'udp' away\n"
                "p.toml:6:1: 'proxy-out' is about connections, and UDP has none\n"
                "    leave it out, or take 'udp' away\n"},
+        broken{"keys_about_connections_of_any_kind",
+               echo + "udp = true\nbacklog = 5\ndead-after = '5s'\nnagle = true\n",
+               "p.toml:5:1: 'backlog' is about connections, and UDP has none\n"
+               "    leave it out, or take 'udp' away\n"
+               "p.toml:6:1: 'dead-after' is about connections, and UDP has none\n"
+               "    leave it out, or take 'udp' away\n"
+               "p.toml:7:1: 'nagle' is about connections, and UDP has none\n"
+               "    leave it out, or take 'udp' away\n"},
+        broken{"how_many_where_there_are_no_connections",
+               echo + "udp = true\nmax-connections = 5\nrate = '/32=1/1s'\n",
+               "p.toml:5:1: 'max-connections': it is about connections, and UDP has none; leave it "
+               "out, or 'udp'\n"
+               "p.toml:6:8: 'rate': it is about connections, and UDP has none; leave it out, or "
+               "'udp'\n"},
+        broken{"how_many_clients_a_relay_of_datagrams_has",
+               relay + "udp = true\nmax-connections = 5\n",
+               "p.toml:5:1: 'max-connections': it is about connections, and UDP has none; leave it "
+               "out; 'associations' is how many clients a relay of UDP may have\n"},
+        broken{"a_mode_without_a_file",
+               "[service.x]\nlisten = [':8', 'unix:@x']\n"
+               "builtin = 'echo'\nmode = '600'\n",
+               "p.toml:4:1: 'mode' is about the file of a UNIX socket, and this service listens at "
+               "none\n"
+               "    leave it out\n"},
+        broken{"a_control_that_is_no_unix_socket",
+               echo + "[serve]\ncontrol = 'foo'\nstatus = '127.0.0.1:8'\n",
+               "p.toml:5:1: 'control': foo: it is told at a UNIX socket only; write unix:/path\n"
+               "p.toml:6:1: 'status': 127.0.0.1:8: it is told at a UNIX socket only; write "
+               "unix:/path\n"},
         broken{"a_key_about_datagrams", relay + "associations = 3\n",
                "p.toml:4:1: 'associations' is about UDP, and service 'x' has none\n"
                "    leave it out, or add udp = true\n"},

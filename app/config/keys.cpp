@@ -115,6 +115,7 @@ const std::array keys{
     key{.name = "freebind", .at = where<&wish_flags::freebind>},
     key{.name = "backlog",
         .at = number<&settings::where, &wish_flags::backlog>,
+        .over = carries::tcp,
         .least = 1,
         .most = 1 << 20},
     key{.name = "mode", .at = where<&wish_flags::mode>, .fault = mode_fault},
@@ -146,8 +147,8 @@ const std::array keys{
     key{.name = "when-full", .at = door<&admission_flags::when_full>, .words = when_full},
 
     // of every kind
-    key{.name = "dead-after", .at = asks<&service_request::dead_after>},
-    key{.name = "nagle", .at = asks<&service_request::nagle>},
+    key{.name = "dead-after", .at = asks<&service_request::dead_after>, .over = carries::tcp},
+    key{.name = "nagle", .at = asks<&service_request::nagle>, .over = carries::tcp},
 
     // of builtin = "chargen"
     key{.name = "chargen-limit",

@@ -234,6 +234,10 @@ private:
             }
             where.addresses = std::move(canonical_);
         }
+        const auto* mode = given_.find("mode");
+        refuse_beside(
+            mode != nullptr && mode->good && !wishes_.empty() && !has_socket_file(wishes_), "mode",
+            "is about the file of a UNIX socket, and this service listens at none", "leave it out");
     }
 
     void read_address(const std::string& text, position at) {

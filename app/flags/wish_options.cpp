@@ -1,5 +1,6 @@
 #include "flags/wish_options.hpp"
 
+#include <algorithm>
 #include <ostream>
 #include <string_view>
 #include <utility>
@@ -64,6 +65,13 @@ std::string mode_fault(const std::string& text) {
     return octal && std::stoul(text, nullptr, 8) <= 0777
                ? ""
                : "'" + text + "' is not a mode: write permission bits in octal, e.g. 0660";
+}
+
+bool has_socket_file(const std::vector<plan::wish>& wishes) noexcept {
+    return std::any_of(wishes.begin(), wishes.end(), [](const plan::wish& each) {
+        const auto* name = std::get_if<ip::unix_name>(&each.where.where);
+        return name != nullptr && !name->is_abstract();
+    });
 }
 
 std::string group_fault(const std::string& text) {

@@ -35,6 +35,9 @@ struct wish_flags {
 // What is wrong with the text of a mode; empty: nothing.
 [[nodiscard]] std::string mode_fault(const std::string& text);
 
+// Whether one of them is a file, which has a mode.
+[[nodiscard]] bool has_socket_file(const std::vector<plan::wish>& wishes) noexcept;
+
 // What is wrong with the text of a group; empty: nothing.
 [[nodiscard]] std::string group_fault(const std::string& text);
 

@@ -34,19 +34,44 @@ or_setting_error<void> relay_fits_udp(const service_request& asked,
         .map([](const run::relay_options& /*good*/) {});
 }
 
+// How many connections there may be, and how often, means nothing where there are none. A relay
+// bounds its clients by --associations, and whose query starts a program is asked at the door.
+or_setting_error<void> door_fits_udp(const service_request& asked,
+                                     std::span<const plan::wish> wishes) {
+    if (!asked.program.empty() || !std::all_of(wishes.begin(), wishes.end(), is_udp)) {
+        return {};
+    }
+    const admission_flags none;
+    const auto& door = asked.door;
+    const bool is_relay = asked.relay.is_asked();
+    const std::string given = door.max_connections != none.max_connections ? "max-connections"
+                              : door.when_full != none.when_full           ? "when-full"
+                              : is_relay                                   ? ""
+                              : !door.max_per.empty()                      ? "max-per"
+                              : !door.rate.empty()                         ? "rate"
+                                                                           : "";
+    if (given.empty()) {
+        return {};
+    }
+    return wrong_setting(given, std::string{"it is about connections, and UDP has none; "} +
+                                    (is_relay ? "leave it out; --associations is how many clients "
+                                                "a relay of UDP may have"
+                                              : "leave it out, or --udp"));
+}
+
 or_setting_error<void> fits_transport(const service_request& asked,
                                       std::span<const plan::wish> wishes) {
     if (std::none_of(wishes.begin(), wishes.end(), is_udp)) {
         return {};
     }
     if (asked.relay.is_asked()) {
-        return relay_fits_udp(asked, wishes);
+        return door_fits_udp(asked, wishes).and_then([&] { return relay_fits_udp(asked, wishes); });
     }
     if (asked.socks.is_asked) {
         return wrong_setting("socks", "a SOCKS server works on connections, and UDP has none; use "
                                       "TCP, a relay (--to), or one of the built-in services");
     }
-    return {};
+    return door_fits_udp(asked, wishes);
 }
 
 // Whoever asks many is answered by each of them, and anybody can ask in the name of another.

@@ -552,6 +552,21 @@ TEST_F(listen, under_journald_lines_have_a_priority_and_no_time) {
     EXPECT_EQ(other.err().substr(0, 5), "time=");
 }
 
+TEST_F(listen, an_option_that_would_do_nothing_is_refused) {
+    const std::string udp = command + " listen 127.0.0.1:0 --udp --echo ";
+    for (const std::string each :
+         {"--nagle", "--dead-after 5s", "--backlog 5", "--when-full refuse", "--max-connections 5",
+          "--rate /32=1/1s"}) {
+        const auto got = run_command(udp + each + " 2>&1");
+        EXPECT_EQ(got.status, 100) << each;
+        EXPECT_THAT(got.output, AllOf(HasSubstr(each.substr(0, each.find(' '))),
+                                      HasSubstr("about connections, and UDP has none")));
+    }
+    const auto mode = run_command(command + " listen 127.0.0.1:0 --echo --mode 600 2>&1");
+    EXPECT_EQ(mode.status, 100);
+    EXPECT_THAT(mode.output, HasSubstr("--mode: it is about the file of a UNIX socket"));
+}
+
 TEST_F(listen, too_few_descriptors_are_no_bug) {
     testkit::process_options few;
     few.descriptor_limit = 5;
