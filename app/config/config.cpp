@@ -96,8 +96,10 @@ public:
 
     or_diagnostics<serve_config> take() {
         if (services_seen_ == 0 && is_whole_) {
-            wrong_.push_back(
-                {{made_.files.front(), {}}, "there is no service in it", std::string{example}});
+            auto& wrong = wrong_.emplace_back();
+            wrong.where.file = made_.files.front();
+            wrong.text = "there is no service in it";
+            wrong.hint = example;
         }
         for (auto& each : own_) {
             add_service(std::move(each));

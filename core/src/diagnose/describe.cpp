@@ -146,7 +146,7 @@ std::string who_has(const socket& which, const facts& known) {
         return "the kernel (no process has it open)";
     }
     if (known.seen_as_root) {
-        return "the kernel itself, or a process that not even root sees from here,";
+        return "the kernel itself, or a process that is seen with CAP_SYS_PTRACE only,";
     }
     const auto& group = which.container.empty() ? which.unit : which.container;
     return "a process of user " + std::to_string(which.uid) + " that cannot be seen from here" +
