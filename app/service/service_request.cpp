@@ -82,11 +82,6 @@ or_setting_error<void> fits_groups(const service_request& asked,
         if (given.empty()) {
             continue;
         }
-        if (asked.relay.is_asked()) {
-            return wrong_setting(given, "a relay does not pass on what was sent to many; it goes "
-                                        "with a program, or with --hello, --daytime, --time and "
-                                        "--discard");
-        }
         if (asked.builtin == serve::builtin::echo || asked.builtin == serve::builtin::chargen) {
             return wrong_setting(given, std::string{serve::to_text(*asked.builtin)} +
                                             " never answers what was sent to many: one forged "

@@ -202,7 +202,7 @@ TEST_F(broadcast, echo_never_answers_it) {
     }
     const auto relay = testkit::run_command(command + " listen :0 --udp --broadcast --to [::1]:9");
     EXPECT_EQ(relay.status, 100);
-    EXPECT_THAT(relay.output, HasSubstr("--broadcast: a relay does not pass on"));
+    EXPECT_THAT(relay.output, HasSubstr("--broadcast: it is for a built-in service or a program"));
 }
 
 TEST_F(broadcast, a_group_that_is_none_is_explained) {
