@@ -1,5 +1,6 @@
 #include "log/listen_log.hpp"
 
+#include <cerrno>
 #include <climits>
 #include <poll.h>
 #include <unistd.h>
@@ -52,14 +53,23 @@ std::string_view first_part(std::string_view text) {
     return part.size() == text.size() || end == part.npos ? part : part.substr(0, end + 1);
 }
 
+// Whether stdout takes something within so many milliseconds; a signal begins them anew.
+bool has_room(int patience_ms) {
+    pollfd room{STDOUT_FILENO, POLLOUT, 0};
+    int ready = -1;
+    do {
+        ready = ::poll(&room, 1, patience_ms);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
+
 } // namespace
 
 void announce(std::string_view text) {
     constexpr int patience_ms = 1000;
     static bool is_stuck = false; // nobody read when the last was to be written
     while (!text.empty()) {
-        pollfd room{STDOUT_FILENO, POLLOUT, 0};
-        is_stuck = ::poll(&room, 1, is_stuck ? 0 : patience_ms) == 0;
+        is_stuck = !has_room(is_stuck ? 0 : patience_ms);
         const auto part = std::as_bytes(std::span{first_part(text)});
         const auto done =
             is_stuck ? os::sys_result<std::size_t>{0} : os::write(STDOUT_FILENO, part);

@@ -171,7 +171,7 @@ TEST_F(serve_command, files_that_are_broken_in_many_ways_change_nothing) {
         {good.substr(0, good.size() / 2),
          "a quote or a bracket may be left open"}, // it is being written
         {good + "listen = \":7002\"\n", "cannot redefine existing string 'listen'"},
-        {"[servce.a]\nlisten = \":7001\"\n", "did you mean 'serve'?"},
+        {"[servce.a]\nlisten = \":7001\"\n", "did you mean 'service'?"},
         {good + "max-conections = 3\n", "did you mean 'max-connections'?"},
         {"[service.a]\nlisten = 7001\nbuiltin = \"echo\"\n", "takes a text or a list of texts"},
         {"[service.a]\nbuiltin = \"echo\"\n", "does not say where it listens"},
