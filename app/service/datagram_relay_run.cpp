@@ -100,23 +100,13 @@ run::association_door datagram_relay_run::door() {
 // ---- the way out ----
 
 result<void> datagram_relay_run::watch_egress() {
-    run::egress which{how_.interface, {}};
-    if (how_.from) {
-        which.from = how_.from->address;
-    }
-    if (!which.is_asked()) {
-        return {};
-    }
     auto watch = run::egress_watch::open(
-        context_.get_executor(), std::move(which),
+        context_.get_executor(), targets_how_.settings.interface, targets_how_.settings.from,
         [this](bool is_there, const std::string& why) { handle_egress(is_there, why); });
     if (!watch) {
         return tl::unexpected{watch.error()};
     }
     egress_ = *std::move(watch);
-    if (!egress_->is_there()) {
-        handle_egress(false, egress_->trouble());
-    }
     return {};
 }
 

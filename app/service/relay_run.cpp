@@ -54,23 +54,13 @@ result<void> relay_run::start(const run::listener& sockets, std::span<const plan
 }
 
 result<void> relay_run::watch_egress() {
-    run::egress which{how_.settings.interface, {}};
-    if (how_.settings.from) {
-        which.from = how_.settings.from->address;
-    }
-    if (!which.is_asked()) {
-        return {};
-    }
     auto watch = run::egress_watch::open(
-        context_.get_executor(), std::move(which),
+        context_.get_executor(), how_.settings.interface, how_.settings.from,
         [this](bool is_there, const std::string& why) { handle_egress(is_there, why); });
     if (!watch) {
         return tl::unexpected{watch.error()};
     }
     egress_ = *std::move(watch);
-    if (!egress_->is_there()) {
-        handle_egress(false, egress_->trouble());
-    }
     return {};
 }
 

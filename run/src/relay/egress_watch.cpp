@@ -15,6 +15,12 @@ bool is_same(const ip::address& left, const ip::address& right) {
     return left.with_zone({}) == right.with_zone({});
 }
 
+// A device, an address of this host, or both.
+struct egress {
+    std::string device{};
+    std::optional<ip::address> from{};
+};
+
 std::string trouble_of(const egress& which, const os::snapshot& now) {
     const auto device = std::find_if(now.links.begin(), now.links.end(),
                                      [&](const auto& each) { return each.name == which.device; });
@@ -39,7 +45,7 @@ error system_error(std::error_code why) {
     return {why, operation::open, side::system, {}};
 }
 
-class watch final : public egress_watch, public std::enable_shared_from_this<watch> {
+class watch : public std::enable_shared_from_this<watch> {
 public:
     watch(const asio::any_io_executor& executor, egress which, os::monitor events,
           std::function<void(bool, const std::string&)> changed)
@@ -47,7 +53,7 @@ public:
           descriptor_{executor}, changed_{std::move(changed)} {}
     watch(const watch&) = delete;
     watch& operator=(const watch&) = delete;
-    ~watch() override = default;
+    ~watch() = default;
 
     result<void> begin() {
         auto now = os::take_snapshot();
@@ -62,6 +68,9 @@ public:
             return tl::unexpected{system_error(wrong)};
         }
         wait();
+        if (!trouble_.empty()) {
+            changed_(false, trouble_);
+        }
         return {};
     }
     void end() {
@@ -70,9 +79,6 @@ public:
             descriptor_.release(); // it is the monitor's
         }
     }
-
-    [[nodiscard]] bool is_there() const override { return trouble_.empty(); }
-    [[nodiscard]] std::string trouble() const override { return trouble_; }
 
 private:
     void wait() {
@@ -127,9 +133,6 @@ public:
     owned_watch& operator=(const owned_watch&) = delete;
     ~owned_watch() override { inside_->end(); }
 
-    [[nodiscard]] bool is_there() const override { return inside_->is_there(); }
-    [[nodiscard]] std::string trouble() const override { return inside_->trouble(); }
-
 private:
     std::shared_ptr<watch> inside_;
 };
@@ -137,8 +140,13 @@ private:
 } // namespace
 
 result<std::unique_ptr<egress_watch>>
-egress_watch::open(const asio::any_io_executor& executor, egress which,
+egress_watch::open(const asio::any_io_executor& executor, const std::string& device,
+                   const std::optional<ip::endpoint>& from,
                    std::function<void(bool, const std::string&)> changed) {
+    if (device.empty() && !from) {
+        return nullptr;
+    }
+    egress which{device, from ? std::optional{from->address} : std::nullopt};
     auto events = os::monitor::open(); // before the first look: no change falls between
     if (!events) {
         return tl::unexpected{system_error(events.error())};

@@ -70,14 +70,7 @@ result<void> server::begin() {
     }
     own_ = *std::move(own);
     const auto& settings = shared_->options.settings;
-    egress which{settings.interface, {}};
-    if (settings.from) {
-        which.from = settings.from->address;
-    }
-    if (!which.is_asked()) {
-        return {};
-    }
-    auto watch = egress_watch::open(executor, std::move(which),
+    auto watch = egress_watch::open(executor, settings.interface, settings.from,
                                     [shared = shared_](bool is_there, const std::string& why) {
                                         handle_egress(*shared, is_there, why);
                                     });
@@ -85,9 +78,6 @@ result<void> server::begin() {
         return tl::unexpected{watch.error()};
     }
     egress_ = *std::move(watch);
-    if (!egress_->is_there()) {
-        handle_egress(*shared_, false, egress_->trouble());
-    }
     return {};
 }
 
