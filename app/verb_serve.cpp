@@ -1,14 +1,16 @@
 // portico serve FILE: many services in one process, each on every address.
 
 #include "config/config.hpp"
+#include "config/outer_settings.hpp"
 #include "host/daemon.hpp"
 #include "host/handover.hpp"
 #include "host/manager_link.hpp"
 #include "host/serve_check.hpp"
 #include "host/serve_run.hpp"
 #include "log/journal_errors.hpp"
-#include "log/log_environment.hpp"
 #include "verb.hpp"
+
+#include "portico/os/spawn.hpp"
 
 #include <filesystem>
 #include <iostream>
@@ -21,6 +23,7 @@ struct serve_options {
     std::string file;
     std::string next; // --diff
     std::string pid_file;
+    std::vector<std::string> set; // as they were given
     bool check = false;
     bool daemon = false;
     pid_t take_from = 0;
@@ -36,26 +39,37 @@ int refuse(std::string why) {
     return exit_code(side::caller);
 }
 
-tl::expected<serve_config, int> read(const std::string& file) {
-    auto config = read_config(file);
+// What is stronger comes later.
+outer_variables read_outer(const serve_options& asked) {
+    auto outer = read_outer_variables(os::environment());
+    for (const auto& each : asked.set) {
+        outer.settings.push_back(parse_outer_setting(each));
+    }
+    if (!asked.pid_file.empty()) {
+        outer.settings.push_back({"--pid-file", "serve.pid-file", asked.pid_file});
+    }
+    return outer;
+}
+
+// The command line of the next process; it has our variables.
+std::vector<std::string> command_line(const serve_options& asked) {
+    std::vector<std::string> words{"portico", "serve", asked.file};
+    for (const auto& each : asked.set) {
+        words.insert(words.end(), {"--set", each});
+    }
+    if (!asked.pid_file.empty()) {
+        words.insert(words.end(), {"--pid-file", asked.pid_file});
+    }
+    return words;
+}
+
+tl::expected<serve_config, int> read(const std::string& file,
+                                     std::span<const outer_setting> outer) {
+    auto config = read_config(file, outer);
     if (!config) {
         return tl::unexpected{refuse("the configuration is wrong:\n" + to_text(config.error()))};
     }
     config->log.journald = stderr_is_journald();
-    const auto environment = read_log_environment();
-    if (!environment) {
-        return tl::unexpected{refuse(environment.error())};
-    }
-    const auto is_said = [&](const char* key) { return config->keys.contains(key); };
-    if (environment->format && !is_said("format")) {
-        config->log.format = *environment->format;
-    }
-    if (environment->least && !is_said("level")) {
-        config->log.least = *environment->least;
-    }
-    if (environment->names && !is_said("names")) {
-        config->log.names = *environment->names;
-    }
     return *std::move(config);
 }
 
@@ -65,10 +79,24 @@ std::string own_program() {
     return std::filesystem::read_symlink("/proc/self/exe", wrong).string();
 }
 
+void warn_of(const std::vector<diagnostic>& unknown, const log_settings& logging) {
+    event_log log{logging};
+    for (const auto& each : unknown) {
+        log.write(severity::warning, "a variable that means nothing",
+                  {{"variable", each.where.file}, {"detail", each.text}, {"hint", each.hint}});
+    }
+}
+
 int run_serve(const serve_options& asked) {
     const journal_errors errors;
     manager_link manager; // first: what is started later must not have its variables
-    auto config = read(asked.file);
+    auto outer = read_outer(asked);
+    auto config = read(asked.file, outer.settings);
+    if (!config || asked.check || !asked.next.empty()) {
+        for (const auto& each : outer.unknown) { // there will be no log
+            std::cerr << "portico: serve: " << to_text({each});
+        }
+    }
     if (!config) {
         return config.error();
     }
@@ -76,7 +104,7 @@ int run_serve(const serve_options& asked) {
         return check_config(*config, own_program());
     }
     if (!asked.next.empty()) {
-        const auto next = read(asked.next);
+        const auto next = read(asked.next, outer.settings);
         return next ? print_difference(*config, *next, own_program()) : next.error();
     }
     auto rights =
@@ -84,10 +112,6 @@ int run_serve(const serve_options& asked) {
     if (!rights) {
         return refuse("[serve] " + std::string{config->user.empty() ? "binder" : "user"} + ": " +
                       rights.error());
-    }
-    if (!asked.pid_file.empty()) {
-        config->pid_file = asked.pid_file;
-        config->keys.erase("pid-file"); // it stands in no file
     }
     daemon_start background;
     if (asked.daemon) {
@@ -103,10 +127,12 @@ int run_serve(const serve_options& asked) {
         background = *std::move(begun);
     }
     const auto logging = config->log;
+    warn_of(outer.unknown, logging);
     const int code = serve_run{asked.file,
+                               std::move(outer.settings),
                                *std::move(config),
                                logging,
-                               {own_program(), {"portico", "serve", asked.file}, {}},
+                               {own_program(), command_line(asked), {}},
                                asked.take_from != 0 ? std::optional{asked.take_from} : std::nullopt,
                                std::move(manager),
                                host_guard{*std::move(rights), own_program()},
@@ -127,6 +153,12 @@ void add_serve(CLI::App& command, invocation& call) {
     auto* check = verb->add_flag("--check", asked->check,
                                  "say what is wrong with the file, or which sockets and services "
                                  "it makes; start nothing");
+    verb->add_option("--set", asked->set,
+                     "a setting, before what the file says of it: serve.user=www-data, "
+                     "service.web.max-connections=10; the variables PORTICO_SERVE_USER and so on "
+                     "come between, see portico.toml(5)")
+        ->type_name("TABLE.KEY=VALUE")
+        ->allow_extra_args(false);
     verb->add_option("--diff", asked->next,
                      "say what a reload with this file would open, keep and close; start nothing")
         ->type_name("FILE")

@@ -33,12 +33,17 @@ std::optional<table> table_of(std::string_view key) {
                               : std::nullopt;
 }
 
+// "portico.toml:7", or what stands in no file.
+std::string line_of(const place& which) {
+    return which.at.line == 0 ? which.file : fmt::format("{}:{}", which.file, which.at.line);
+}
+
 // One address and transport that a wish takes, so that two that take the same are found.
 struct claim {
     std::string what;    // the same text is the same claim
     std::string address; // for a person
     std::size_t service;
-    position at;
+    place where;
 };
 
 // An address of each family; a text for what is of no family or of several.
@@ -78,19 +83,29 @@ std::vector<std::string> claims_of(const plan::wish& wish) {
 
 class config_reader {
 public:
-    explicit config_reader(const service_reader& read) : read_{read} {}
+    config_reader(const service_reader& read, std::span<const outer_setting> outer)
+        : read_{read}, outer_{outer} {}
 
-    void read(const config_text& from) {
+    void add(const config_text& from) {
         made_.files.push_back(from.file);
-        complaints to{wrong_, from.file};
-        const auto document = from.text.and_then(
+        auto document = from.text.and_then(
             [&](const std::string& text) { return parse_document(text, from.file); });
-        if (!document) {
+        if (document) {
+            documents_.push_back({from.file, *std::move(document)});
+        } else {
             is_whole_ = false;
-            return to.add(document.error());
+            wrong_.push_back(document.error());
         }
-        for (const auto& each : *document) {
-            read_top(each, to);
+    }
+
+    void read() {
+        documents_.push_back({made_.files.front(), {}}); // for what is in no file
+        put_outer_settings(outer_, documents_, is_whole_, wrong_);
+        for (const auto& document : documents_) {
+            complaints to{wrong_, document.file, outer_};
+            for (const auto& each : document.inside) {
+                read_top(each, to);
+            }
         }
     }
 
@@ -167,7 +182,7 @@ private:
     void read_process(table which, const document_table& inside, complaints& to) {
         auto given = read_table(which, inside, to);
         for (const auto& each : given.keys) {
-            const place here{to.file(), each.at};
+            const auto here = to.where(each.at);
             const auto [before, is_new] = process_.emplace(each.which, here);
             if (!is_new) {
                 complain_twice(fmt::format("'{}'", each.which->name), before->second, here,
@@ -195,17 +210,17 @@ private:
     void read_private(own_part which, const std::string& text, position at, complaints& to) {
         const auto name = parse_private_name(text);
         if (!name) {
-            return to.add(from_message({to.file(), at},
+            return to.add(from_message(to.where(at),
                                        fmt::format("'{}': {}",
                                                    which == own_part::status ? "status" : "control",
                                                    name.error())));
         }
-        add_own(which, {private_wish(*name)}, std::vector{at}, to);
+        add_own(which, {private_wish(*name)}, std::vector{to.where(at)});
     }
 
     void read_metrics(const given_key& given, settings& from, complaints& to) {
         std::vector<plan::wish> wishes;
-        std::vector<position> at;
+        std::vector<place> at;
         for (std::size_t i = 0; i < from.metrics.size(); ++i) {
             const auto read = ip::parse_listen_address(from.metrics[i]);
             if (!read) {
@@ -217,23 +232,22 @@ private:
             }
             for (auto& wish : wish_flags{}.wishes_for(*read)) {
                 wishes.push_back(std::move(wish));
-                at.push_back(given.items[i]);
+                at.push_back(to.where(given.items[i]));
             }
         }
         if (!wishes.empty()) {
-            add_own(own_part::metrics, std::move(wishes), at, to);
+            add_own(own_part::metrics, std::move(wishes), at);
         }
     }
 
-    void add_own(own_part which, std::vector<plan::wish> wishes, const std::vector<position>& at,
-                 const complaints& to) {
-        own_.push_back({own_service(which, std::move(wishes), {to.file(), at.front()}), at});
+    void add_own(own_part which, std::vector<plan::wish> wishes, const std::vector<place>& at) {
+        own_.push_back({own_service(which, std::move(wishes), at.front()), at});
     }
 
     void read_services(const document_table& inside, complaints& to) {
         for (const auto& each : inside) {
             ++services_seen_;
-            const place here{to.file(), each.at};
+            const auto here = to.where(each.at);
             const auto [before, is_new] = names_.emplace(each.key, here);
             if (!is_new) {
                 complain_twice("service " + in_quotes(each.key), before->second, here,
@@ -260,8 +274,7 @@ private:
                         const std::string& hint) {
         const auto say = [&](const place& here, const place& there) {
             wrong_.push_back(
-                {here, fmt::format("{} is in {}:{} as well", what, there.file, there.at.line),
-                 hint});
+                {here, fmt::format("{} is in {} as well", what, line_of(there)), hint});
         };
         say(first, second);
         say(second, first);
@@ -273,16 +286,16 @@ private:
     void check_claims() {
         std::stable_sort(claims_.begin(), claims_.end(),
                          [](const auto& a, const auto& b) { return a.what < b.what; });
-        std::set<std::pair<std::size_t, position>> told;
+        std::set<std::pair<std::size_t, place>> told;
         const auto tell = [&](const claim& here, const claim& there) {
-            if (!told.emplace(here.service, here.at).second) {
+            if (!told.emplace(here.service, here.where).second) {
                 return;
             }
             const auto& other = made_.services[there.service];
             wrong_.push_back(
-                {{made_.services[here.service].where.file, here.at},
-                 fmt::format("service {} listens on {} as well ({}:{})", in_quotes(other.name),
-                             in_quotes(there.address), other.where.file, there.at.line),
+                {here.where,
+                 fmt::format("service {} listens on {} as well ({})", in_quotes(other.name),
+                             in_quotes(there.address), line_of(there.where)),
                  "an address and port belong to one service"});
         };
         for (std::size_t i = 1; i < claims_.size(); ++i) {
@@ -331,6 +344,8 @@ private:
     }
 
     const service_reader& read_;
+    std::span<const outer_setting> outer_;
+    std::vector<read_document> documents_;
     std::vector<diagnostic> wrong_;
     bool is_whole_ = true; // every file could be read and parsed
     std::size_t services_seen_ = 0;
@@ -371,11 +386,13 @@ diagnostic serve_config::locate(const setting_error& why) const {
 }
 
 or_diagnostics<serve_config> parse_config(const std::vector<config_text>& texts,
-                                          const service_reader& read) {
-    config_reader all{read};
+                                          const service_reader& read,
+                                          std::span<const outer_setting> outer) {
+    config_reader all{read, outer};
     for (const auto& each : texts) {
-        all.read(each);
+        all.add(each);
     }
+    all.read();
     return all.take();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "config/diagnostic.hpp"
+#include "config/outer_settings.hpp"
 #include "log/log.hpp"
 #include "service/service_request.hpp"
 
@@ -71,12 +72,15 @@ template <class T>
 using or_diagnostics = tl::expected<T, std::vector<diagnostic>>; // in the order of the files
 
 // The texts together, the first of which is the main one. All errors are found that can be told
-// apart: a syntax error hides only what is in its file. `read` is what read_service() is.
+// apart: a syntax error hides only what is in its file. `read` is what read_service() is. `outer`
+// goes before what the texts say, and a later one before an earlier one.
 [[nodiscard]] or_diagnostics<serve_config> parse_config(const std::vector<config_text>& texts,
-                                                        const service_reader& read = read_service);
+                                                        const service_reader& read = read_service,
+                                                        std::span<const outer_setting> outer = {});
 
 // The file, and conf.d/*.toml beside it by name. A file has at most 1 MiB, and conf.d 1,000 of
 // them. Blocks as files do; a FIFO or a device is an error and not waited for.
-[[nodiscard]] or_diagnostics<serve_config> read_config(const std::string& path);
+[[nodiscard]] or_diagnostics<serve_config> read_config(const std::string& path,
+                                                       std::span<const outer_setting> outer = {});
 
 } // namespace portico::app

@@ -129,7 +129,8 @@ void add_default_control(serve_config& to) {
 
 } // namespace
 
-or_diagnostics<serve_config> read_config(const std::string& path) {
+or_diagnostics<serve_config> read_config(const std::string& path,
+                                         std::span<const outer_setting> outer) {
     std::vector<config_text> texts{
         {path, read_file(path, "give the file in it: " + path + "/portico.toml")}};
     if (const auto more = more_files(path)) {
@@ -140,7 +141,7 @@ or_diagnostics<serve_config> read_config(const std::string& path) {
     } else {
         texts.push_back({more.error().where.file, tl::unexpected{more.error()}});
     }
-    auto made = parse_config(texts);
+    auto made = parse_config(texts, read_service, outer);
     if (made && !made->keys.contains("control")) {
         add_default_control(*made);
     }

@@ -18,7 +18,7 @@ struct position {
 struct place {
     std::string file{};
     position at{};
-    friend bool operator==(const place&, const place&) = default;
+    friend auto operator<=>(const place&, const place&) = default;
 };
 
 struct diagnostic {

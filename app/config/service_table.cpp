@@ -249,7 +249,7 @@ private:
         }
         for (auto& wish : given_.in.where.wishes_for(*read)) {
             wishes_.push_back(std::move(wish));
-            wish_at_.push_back(at);
+            wish_at_.push_back(to_.where(at));
         }
         canonical_.push_back(ip::to_text(*read));
     }
@@ -288,7 +288,7 @@ private:
             }
             auto* given = given_.find(read.error().setting);
             if (given == nullptr) {
-                to_.add(from_message({to_.file(), given_.find(kind_->key)->at},
+                to_.add(from_message(to_.where(given_.find(kind_->key)->at),
                                      without_dashes(read.error().as_option())));
                 return;
             }
@@ -304,7 +304,7 @@ private:
     }
 
     void report(position at, const setting_error& why) {
-        to_.add(from_message({to_.file(), at},
+        to_.add(from_message(to_.where(at),
                              fmt::format("'{}': {}", why.setting, without_dashes(why.text))));
     }
 
@@ -339,9 +339,9 @@ private:
         made.request = std::move(given_.in.asks);
         made.choice = std::move(choice_);
         made.wishes = std::move(wishes_);
-        made.where = {to_.file(), entry_.at};
+        made.where = to_.where(entry_.at);
         for (const auto& each : given_.keys) {
-            made.keys.emplace(each.which->name, place{to_.file(), each.at});
+            made.keys.emplace(each.which->name, to_.where(each.at));
         }
         all.wish_at = std::move(wish_at_);
         return all;
@@ -354,7 +354,7 @@ private:
     const kind_name* kind_ = nullptr;
     kind_set kinds_ = 0;
     std::vector<plan::wish> wishes_;
-    std::vector<position> wish_at_;
+    std::vector<place> wish_at_;
     std::vector<std::string> canonical_;
     service_choice choice_;
 };

@@ -13,7 +13,7 @@ namespace portico::app {
 
 struct read_service_table {
     service_config made{};
-    std::vector<position> wish_at{}; // of each wish, the text that it stands in
+    std::vector<place> wish_at{}; // of each wish, the text that it stands in
 };
 
 // nullopt when something is wrong with it, which has been told.

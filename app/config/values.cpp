@@ -339,7 +339,16 @@ void complain_about_unknown(table in, const document_entry& entry, given_table& 
 } // namespace
 
 void complaints::add(position at, std::string text, std::string hint) {
-    add({{file_, at}, std::move(text), std::move(hint)});
+    add({where(at), std::move(text), std::move(hint)});
+}
+
+place complaints::where(position at) const {
+    for (std::size_t i = 0; i < outer_.size(); ++i) {
+        if (at == place_of_outer(i)) {
+            return {outer_[i].source, {}};
+        }
+    }
+    return {file_, at};
 }
 
 void complaints::add(diagnostic which) {

@@ -4,7 +4,9 @@
 #include "config/diagnostic.hpp"
 #include "config/document.hpp"
 #include "config/keys.hpp"
+#include "config/outer_settings.hpp"
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,16 +17,20 @@ class complaints {
 public:
     static constexpr std::size_t most = 200;
 
-    complaints(std::vector<diagnostic>& all, std::string file)
-        : all_{&all}, file_{std::move(file)} {}
+    // `outer`: what was put into the file, and has places of its own.
+    complaints(std::vector<diagnostic>& all, std::string file,
+               std::span<const outer_setting> outer = {})
+        : all_{&all}, file_{std::move(file)}, outer_{outer} {}
     void add(position at, std::string text, std::string hint = {});
     void add(diagnostic which);
-    [[nodiscard]] const std::string& file() const noexcept { return file_; }
+    // Where that is: in the file, or an option or a variable.
+    [[nodiscard]] place where(position at) const;
     [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
 private:
     std::vector<diagnostic>* all_;
     std::string file_;
+    std::span<const outer_setting> outer_;
     std::size_t count_ = 0;
 };
 

@@ -58,9 +58,7 @@ bool serve_run::claim_pid_file() {
     auto made = pid_file::take(first_.pid_file);
     if (!made) {
         const auto why =
-            first_.keys.contains("pid-file")
-                ? to_text(std::vector{first_.locate(setting_error{"pid-file", made.error()})})
-                : made.error() + '\n';
+            to_text(std::vector{first_.locate(setting_error{"pid-file", made.error()})});
         std::cerr << "portico: serve: " << why;
         if (before_) {
             before_->failed(why);

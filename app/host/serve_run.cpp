@@ -72,7 +72,7 @@ void serve_run::reload() {
     manager_.tell(reloading, log_);
     std::move(reload_asked_.begin(), reload_asked_.end(), std::back_inserter(reload_answers_));
     reload_asked_.clear();
-    auto read = read_config(path_);
+    auto read = read_config(path_, outer_);
     if (read) {
         return begin(*std::move(read));
     }

@@ -64,12 +64,13 @@ class serve_run {
 public:
     // `program`: how the next process is started by a handover. `take_from`: a process whose
     // sockets are used where the configuration wishes for them. `background` outlives it.
-    serve_run(std::string path, const serve_config& first, const log_settings& logging,
-              successor_program program, std::optional<pid_t> take_from, manager_link manager,
-              host_guard guard, daemon_start& background)
-        : path_{std::move(path)}, log_{logging}, first_{first}, take_from_{take_from},
-          program_{std::move(program)}, manager_{std::move(manager)}, guard_{std::move(guard)},
-          background_{background} {
+    serve_run(std::string path, std::vector<outer_setting> outer, const serve_config& first,
+              const log_settings& logging, successor_program program,
+              std::optional<pid_t> take_from, manager_link manager, host_guard guard,
+              daemon_start& background)
+        : path_{std::move(path)}, outer_{std::move(outer)}, log_{logging}, first_{first},
+          take_from_{take_from}, program_{std::move(program)}, manager_{std::move(manager)},
+          guard_{std::move(guard)}, background_{background} {
         if (logging.names) {
             names_ = std::make_shared<run::reverse_names>(context_.get_executor(),
                                                           run::reverse_settings{});
@@ -141,6 +142,7 @@ private:
     [[nodiscard]] os::sys_result<std::vector<run::held_socket>> shared_sockets() const;
 
     std::string path_;
+    std::vector<outer_setting> outer_; // which hold after a reload, too
     event_log log_;
     serve_config first_;
     boost::asio::io_context context_{1};

@@ -57,6 +57,73 @@ PATH = "/bin:/usr/bin:/nowhere"
               "x = 'y'|/bin:/usr/bin:/nowhere|127.0.0.1|/home\n");
 }
 
+TEST_F(serve_config, options_and_variables_hold_at_the_start_after_a_reload_and_a_handover) {
+    const std::string text = "[log]\nformat = 'logfmt'\n[serve]\nstatus = 'unix:" + file("file") +
+                             "'\n[service.a]\nlisten = '127.0.0.1:7001'\nbuiltin = 'echo'\n";
+    const auto main = write("portico.toml", text);
+    testkit::process_options how;
+    how.environment = {{"PORTICO_LOG_FORMAT", "json"},
+                       {"PORTICO_SERVE_STATUS", "unix:" + file("variable")},
+                       {"PORTICO_SERVE_USR", "nobody"},
+                       {"PORTICO_SERVE_PID_FILE", file("pid1")}};
+    process server{{command, "serve", "--set", "service.a.listen=127.0.0.1:7009", main, "--set",
+                    "serve.pid-file=" + file("pid2"), "--set",
+                    "metrics.listen=[::1]:7002,127.0.0.1:7002"},
+                   how};
+    const auto is_as_it_was_set = [&] {
+        const auto where = [](const char* at) { return ip::parse_endpoint(at).value(); };
+        EXPECT_EQ(ask(connect_to(where("127.0.0.1:7009")), "hi"), "hi");
+        EXPECT_FALSE(
+            os::connect(blocking(os::socket(where("127.0.0.1:7001"), ip::transport::tcp).value()),
+                        where("127.0.0.1:7001")));
+        EXPECT_THAT(ask(connect_to(where("[::1]:7002")), "GET /metrics HTTP/1.0\r\n\r\n"),
+                    HasSubstr("200 OK"));
+        EXPECT_TRUE(std::filesystem::exists(file("variable")));
+        EXPECT_FALSE(std::filesystem::exists(file("file")));
+        EXPECT_TRUE(std::filesystem::exists(file("pid2")));
+        EXPECT_FALSE(std::filesystem::exists(file("pid1")));
+    };
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7009\n")) << server.err();
+    EXPECT_TRUE(server.wait_for_err(R"("msg":"a variable that means nothing".*PORTICO_SERVE_USR)"
+                                    R"(.*did you mean 'PORTICO_SERVE_USER')"));
+    is_as_it_was_set();
+
+    write("portico.toml", text + "[service.b]\nlisten = '127.0.0.1:7003'\nbuiltin = 'echo'\n");
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for_out("reloaded 1")) << server.err();
+    EXPECT_TRUE(server.wait_for_err(R"("msg":"reloaded".*"services.unchanged":3)"));
+    is_as_it_was_set();
+
+    server.signal(SIGUSR2);
+    const auto next = server.wait_for_out("handed over to (\\d+)\n");
+    ASSERT_TRUE(next) << server.err();
+    EXPECT_EQ(server.wait(), 0);
+    is_as_it_was_set();
+    ::kill(std::stoi(*next), SIGTERM);
+}
+
+TEST_F(serve_config, options_hold_for_check_and_diff_and_their_mistakes_stand_with_the_file_s) {
+    const auto main = write("portico.toml", "[service.a]\nlisten = ':7001'\nbuiltin = 'echo'\n");
+    const auto next = write("next.toml", "[service.a]\nlisten = ':7002'\nbuiltin = 'echo'\n");
+    const auto serve = command + " serve " + main;
+    EXPECT_THAT(run_command(serve + " --check --set service.a.listen=:7009").output,
+                AllOf(HasSubstr(":7009"), Not(HasSubstr(":7001"))));
+    EXPECT_THAT(run_command(serve + " --diff " + next + " --set service.a.listen=:7009").output,
+                AllOf(HasSubstr("go on  service a"), Not(HasSubstr("open"))));
+    const auto wrong = run_command("PORTICO_SERVE_SANDBOX=yes PORTICO_SERVE_USR=x " + serve +
+                                   " --check --set serve.usr=x");
+    EXPECT_EQ(wrong.status, 100);
+    EXPECT_EQ(wrong.output,
+              "portico: serve: the configuration is wrong:\n"
+              "PORTICO_SERVE_SANDBOX: 'yes' is no value of 'sandbox'\n"
+              "    one of \"auto\", \"on\", \"off\"\n"
+              "--set serve.usr: unknown key 'usr'; did you mean 'user'?\n"
+              "portico: serve: PORTICO_SERVE_USR: unknown variable; did you mean "
+              "'PORTICO_SERVE_USER'?\n"
+              "    variables are called as keys are, PORTICO_SERVE_PID_FILE for pid-file in "
+              "[serve]\n");
+}
+
 TEST_F(serve_config, the_example_can_be_served) {
     const auto got =
         run_command(command + " serve " + PORTICO_SOURCES + "/examples/serve/portico.toml --check");
