@@ -168,6 +168,22 @@ class Bind(Situation):
         with self.assertRaises(OSError):  # what it says is what the kernel does
             self.socket(port=PORT)
 
+    def test_a_port_in_time_wait_is_shared_by_reuseport_of_both(self):
+        for port, before in ((PORT, {}), (PORT + 1, {"SO_REUSEPORT": 1})):
+            server = self.socket(port=port, listen=4, **before)
+            client, accepted = self.connected(server)
+            accepted.close()
+            self.assertEqual(client.recv(1), b"")
+            client.close()
+            server.close()
+        with self.assertRaises(OSError):
+            self.socket(port=PORT, SO_REUSEPORT=1)
+        for port in (PORT, PORT + 1):  # which of them it is cannot be seen
+            answer = self.expect("time_wait", f"127.0.0.1:{port}", "--reuseport")
+            self.assertEqual(answer.sure, "possible")
+            self.assertIn("set SO_REUSEPORT, unless the one before had set it, too", answer.sentence)
+        self.socket(port=PORT + 1, SO_REUSEPORT=1)
+
     def test_time_wait_of_the_client_is_not_the_servers(self):
         server = self.socket(port=PORT, listen=4)
         client, accepted = self.connected(server)
@@ -263,6 +279,28 @@ class Bind(Situation):
         answer = self.expect("none", f"127.0.0.1:{PORT}", "--reuseport")
         self.assertIn("shares", answer.excluded["in_use"])
         self.expect("in_use", f"127.0.0.1:{PORT}")
+
+    def test_connections_that_are_left_are_shared_by_reuseport(self):
+        for port, before in ((PORT, {}), (PORT + 1, {"SO_REUSEPORT": 1})):
+            server = self.socket(port=port, listen=4, **before)
+            self.connected(server)
+            server.close()
+        self.expect("connections_left", f"127.0.0.1:{PORT}", "--reuseport")
+        with self.assertRaises(OSError):
+            self.socket(port=PORT, SO_REUSEPORT=1)
+        self.expect("none", f"127.0.0.1:{PORT + 1}", "--reuseport")
+        self.socket(port=PORT + 1, SO_REUSEPORT=1)
+
+    def test_bound_sockets_are_shared_by_reuseport(self):
+        self.socket(port=PORT)
+        if self.why(f"127.0.0.1:{PORT}").cause == "none":
+            self.skipTest("this kernel does not tell of bound sockets (6.8 does)")
+        self.expect("reuse_port_missing", f"127.0.0.1:{PORT}", "--reuseport")
+        self.socket(port=PORT + 1, SO_REUSEPORT=1)
+        self.expect("none", f"127.0.0.1:{PORT + 1}", "--reuseport")
+        self.socket("0.0.0.0", PORT + 2, listen=1, SO_REUSEPORT=1)
+        self.expect("none", f"[::]:{PORT + 2}", "--reuseport")  # a dual wildcard
+        self.socket("::", PORT + 2, v6only=0, SO_REUSEPORT=1)
 
     def test_reuseport_that_one_socket_lacks(self):
         self.socket(port=PORT, listen=1)

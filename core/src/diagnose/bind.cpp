@@ -186,6 +186,11 @@ private:
         into_.find(std::move(made));
     }
 
+    // SO_REUSEPORT of both, and of one user, lets them all be.
+    [[nodiscard]] bool is_shared(const socket& which) const {
+        return into_.asked().reuse_port && which.reuse_port == true && which.uid == known_.uid;
+    }
+
     // The one that binds sets SO_REUSEPORT, which needs it of both, and one user.
     void shared_server(const socket& which) {
         const bool same_user = which.uid == known_.uid;
@@ -221,6 +226,10 @@ private:
     }
 
     void only_bound(const socket& which) {
+        if (into_.asked().reuse_port) {
+            shared_server(which);
+            return;
+        }
         finding made{cause::bound_not_listening,
                      unless_reused(which),
                      who_has(which, known_) + " has bound " + ip::to_text(which.local) +
@@ -276,6 +285,12 @@ private:
         std::vector<const socket*> left;
         for (const auto& each : known_.sockets) {
             if (!is_connection(each) || !is_in_the_way(each, by_v4)) {
+                continue;
+            }
+            if (is_shared(each)) {
+                into_.exclude(cause::connections_left,
+                              "SO_REUSEPORT is set on the connections at " + text_ +
+                                  " as well, of one user");
                 continue;
             }
             const auto from = origin_of(each, known_);
@@ -379,16 +394,22 @@ private:
             into_.exclude(cause::time_wait, "no connection is in TIME-WAIT at " + text_);
             return;
         }
+        const bool shares = into_.asked().reuse_port;
         finding made{cause::time_wait,
-                     sure,
+                     shares ? sureness::possible : sure,
                      counted(count, "connection") + " in TIME-WAIT " +
                          (count == 1 ? "keeps " : "keep ") + wanted(by_v4) +
-                         " from programs that do not set SO_REUSEADDR",
+                         " from programs that " +
+                         (shares ? "set SO_REUSEPORT, unless the one before had set it, too"
+                                 : "do not set SO_REUSEADDR"),
                      {"the last of them is gone in " + time_text(longest),
                       "they stay on the side that closed first"},
                      {"let both programs, the one before and the next, set SO_REUSEADDR before "
                       "they bind, as servers do",
                       "or wait " + time_text(longest)}};
+        if (shares) {
+            made.evidence.emplace_back("what the one before had set is not told by the kernel");
+        }
         add_dual(made, by_v4);
         into_.find(std::move(made));
     }
@@ -397,7 +418,7 @@ private:
     bool dual_binder() {
         bool found = false;
         for (const auto& each : known_.sockets) {
-            if (!is_in_the_way(each, true) ||
+            if (!is_in_the_way(each, true) || is_shared(each) ||
                 (each.state != socket_state::listening && each.state != socket_state::bound)) {
                 continue;
             }
