@@ -457,9 +457,12 @@ class Bind(Situation):
         self.socket("2001:db8::7")
 
     def test_a_command_that_adds_an_address_works(self):
+        ip("link add aa type veth peer name ab")
+        for name in ("aa", "ab"):  # which are down: an IPv6 address of theirs cannot be bound
+            sysctl(f"net/ipv6/conf/{name}/accept_dad", 1)
         self.peer()
         self.peer("198.51.100.1/24", "198.51.100.2/24", "vc")
-        for address, interface in (("198.51.100.9", "vc"), ("192.0.2.9", "va"), ("203.0.113.1", ""), ("2001:db8::1", "")):
+        for address, interface in (("198.51.100.9", "vc"), ("192.0.2.9", "va"), ("203.0.113.1", "v"), ("2001:db8::1", "v")):
             place = f"[{address}]:{PORT}" if ":" in address else f"{address}:{PORT}"
             answer = self.expect("address_not_here", place, "--bind")
             command = answer.fixes.splitlines()[0]

@@ -59,20 +59,27 @@ bool is_in(const std::vector<std::string>& names, const std::string& name) {
 }
 
 // The interface whose link the address belongs to; else the first that is not the loopback one.
+// Rather one that is up: on others an IPv6 address cannot be bound, and nobody reaches it.
 std::string interface_for(const facts& known, const ip::address& which) {
     if (const auto zone = which.zone().text(); !zone.empty()) {
         return std::string{zone};
     }
+    std::vector<std::string> fitting;
     for (const auto& each : known.host.addresses) {
         const auto link = ip::prefix::make(each.address.with_zone({}), each.prefix_length);
         if (link && each.prefix_length != 0 && link->contains(which)) {
-            return each.interface;
+            fitting.push_back(each.interface);
         }
     }
-    const auto& names = known.host.interfaces;
-    const auto outer =
-        std::find_if(names.begin(), names.end(), [](const auto& each) { return each != "lo"; });
-    return which.is_loopback() || outer == names.end() ? "lo" : *outer;
+    for (const auto& each : known.host.interfaces) {
+        if (each != "lo" && !which.is_loopback()) {
+            fitting.push_back(each);
+        }
+    }
+    fitting.emplace_back("lo");
+    const auto up = std::find_if(fitting.begin(), fitting.end(),
+                                 [&](const auto& each) { return !is_in(known.host.down, each); });
+    return up == fitting.end() ? fitting.front() : *up;
 }
 
 // With a prefix of this one address: a longer one would bring a route along.
