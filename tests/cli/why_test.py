@@ -556,7 +556,19 @@ class UnixSockets(Situation):
         self.expect("not_a_socket", self.path())
 
     def test_no_directory(self):
-        self.expect("no_directory", self.path() + "/x/y")
+        path = f"{self.directory}/a b/c/s"
+        fixes = self.expect("no_directory", path).fixes
+        self.assertEqual(fixes, f"make it: mkdir -p '{self.directory}/a b/c'")
+        self.assertNotIn("mkdir", self.expect("no_directory", path, "--connect").fixes)
+        subprocess.run(["sh", "-c", fixes.removeprefix("make it: ")], check=True)
+        self.expect("none", path)
+
+    def test_a_file_in_the_place_of_the_directory(self):
+        pathlib.Path(self.path()).write_text("bytes")
+        for path in (self.path() + "/x", self.path() + "/x/y"):
+            answer = self.expect("no_directory", path)
+            self.assertIn("a file is in its place", answer.sentence)
+            self.assertNotIn("mkdir", answer.fixes)
 
     def test_a_directory_that_may_not_be_written(self):
         self.needs_users()

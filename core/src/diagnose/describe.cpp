@@ -29,23 +29,6 @@ bool is_service(const std::string& unit) {
     return unit.ends_with(".service") && !unit.starts_with("user@");
 }
 
-// For a shell: "a\x2db.service" has a character that it would take away.
-std::string quoted(const std::string& text) {
-    const bool plain = std::all_of(text.begin(), text.end(), [](char each) {
-        constexpr std::string_view safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                          "0123456789@%+=:,./-_";
-        return safe.find(each) != safe.npos;
-    });
-    if (plain) {
-        return text;
-    }
-    std::string made = "'";
-    for (const char each : text) {
-        made += each == '\'' ? std::string{"'\\''"} : std::string{each};
-    }
-    return made + "'";
-}
-
 // The container's own tool; empty: it has none.
 std::string way_to_stop(const std::string& container) {
     struct tool {
@@ -122,6 +105,22 @@ std::string_view to_text(socket_state which) noexcept {
         break;
     }
     return "TIME-WAIT";
+}
+
+std::string quoted(const std::string& text) {
+    const bool plain = std::all_of(text.begin(), text.end(), [](char each) {
+        constexpr std::string_view safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789@%+=:,./-_";
+        return safe.find(each) != safe.npos;
+    });
+    if (plain) {
+        return text;
+    }
+    std::string made = "'";
+    for (const char each : text) {
+        made += each == '\'' ? std::string{"'\\''"} : std::string{each};
+    }
+    return made + "'";
 }
 
 std::string counted(std::size_t count, std::string_view what, std::string_view plural) {

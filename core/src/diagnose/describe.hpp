@@ -38,6 +38,8 @@ void add_way_to_end(std::vector<std::string>& to, const socket& which, const fac
 // "1 connection", "3 connections".
 [[nodiscard]] std::string counted(std::size_t count, std::string_view what,
                                   std::string_view plural = "s");
+// For a shell: "a\x2db.service" has a character that it would take away.
+[[nodiscard]] std::string quoted(const std::string& text);
 // "12.5 s", "300 ms".
 [[nodiscard]] std::string time_text(std::chrono::milliseconds length);
 

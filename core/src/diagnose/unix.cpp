@@ -64,8 +64,23 @@ void owned(examiner& into, const socket& owner) {
     into.find(std::move(made));
 }
 
+void without_directory(examiner& into, const ip::unix_name& name, bool file_in_way) {
+    const auto path = name.text();
+    const std::string directory{path.substr(0, path.rfind('/'))};
+    const bool binds = into.asked().what == act::bind;
+    into.find({cause::no_directory,
+               sureness::certain,
+               "the directory of " + ip::to_text(name) + " is not there" +
+                   (file_in_way ? ": a file is in its place" : ""),
+               {},
+               {!binds        ? "start the program that listens there, or correct the path"
+                : file_in_way ? "choose another path"
+                              : "make it: mkdir -p " + quoted(directory)}});
+}
+
 // Findings about the file alone; true when the matter is settled.
-bool unusable_file(examiner& into, const std::string& text) {
+bool unusable_file(examiner& into, const ip::unix_name& name) {
+    const auto text = ip::to_text(name);
     const auto file = into.known().file.value_or(socket_file{});
     switch (file.what) {
     case socket_file::kind::other:
@@ -76,11 +91,7 @@ bool unusable_file(examiner& into, const std::string& text) {
                    {"choose another path"}});
         return true;
     case socket_file::kind::no_directory:
-        into.find({cause::no_directory,
-                   sureness::certain,
-                   "the directory of " + text + " is not there",
-                   {},
-                   {"make it: mkdir -p"}});
+        without_directory(into, name, file.file_in_way);
         return true;
     case socket_file::kind::hidden:
         into.find({cause::no_permission,
@@ -106,9 +117,9 @@ void bind_to_unseen_owner(examiner& into, const ip::unix_name& name, const socke
                    {}});
         break;
     case answer::refused:
-        left_behind(
-            into, text,
-            {"rm " + std::string{name.text()}, "portico listen removes such a file by itself"});
+        left_behind(into, text,
+                    {"rm " + quoted(std::string{name.text()}),
+                     "portico listen removes such a file by itself"});
         break;
     default:
         perhaps_left_behind(into, text, file);
@@ -148,7 +159,7 @@ void examine_unix_bind(examiner& into, const ip::unix_name& name) {
         into.exclude(cause::in_use, "nobody has " + text);
         return;
     }
-    if (unusable_file(into, text)) {
+    if (unusable_file(into, name)) {
         return;
     }
     const auto file = into.known().file.value_or(socket_file{});
@@ -171,7 +182,7 @@ void examine_unix_bind(examiner& into, const ip::unix_name& name) {
 
 void examine_unix_connect(examiner& into, const ip::unix_name& name) {
     const auto text = ip::to_text(name);
-    if (!name.is_abstract() && unusable_file(into, text)) {
+    if (!name.is_abstract() && unusable_file(into, name)) {
         return;
     }
     const auto* owner = owner_in(into.known());
@@ -183,7 +194,7 @@ void examine_unix_connect(examiner& into, const ip::unix_name& name) {
                    "user " + std::to_string(into.known().uid) + " may not write to " + text +
                        ", which connecting needs",
                    owner == nullptr ? std::vector<std::string>{} : std::vector{line_of(*owner)},
-                   {"chmod or chown " + std::string{name.text()}}});
+                   {"chmod or chown " + quoted(std::string{name.text()})}});
         return;
     }
     if (owner == nullptr && is_there) {

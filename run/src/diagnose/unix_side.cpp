@@ -78,10 +78,11 @@ void fact_gatherer::look_at_file(const ip::unix_name& name) {
         file_ = os::file_identity{seen.st_dev, seen.st_ino};
         made.what = S_ISSOCK(seen.st_mode) ? kind::socket : kind::other;
         made.writable = ::access(path.c_str(), W_OK) == 0;
-    } else if (errno == EACCES) {
+    } else if (const int missing = errno; missing == EACCES) {
         made.what = kind::hidden;
-    } else if (::stat(directory_of(path).c_str(), &seen) != 0) {
+    } else if (::stat(directory_of(path).c_str(), &seen) != 0 || !S_ISDIR(seen.st_mode)) {
         made.what = kind::no_directory;
+        made.file_in_way = missing == ENOTDIR;
     } else {
         made.writable = ::access(directory_of(path).c_str(), W_OK | X_OK) == 0;
     }

@@ -124,7 +124,8 @@ struct socket_file {
         hidden,       // it cannot be looked at
     };
     kind what = kind::none;
-    bool writable = true; // by who asks: connecting needs that; of `none`: so is the directory
+    bool file_in_way = false; // of `no_directory`: a file is in its place
+    bool writable = true;     // by who asks: connecting needs that; of `none`: so is the directory
     // What connecting says when nobody was found who has it; no error: somebody accepts.
     std::optional<std::error_code> probed{};
 };
