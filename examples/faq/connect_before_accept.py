@@ -7,21 +7,13 @@ import lab
 
 lab.private()
 server = lab.listener("127.0.0.1", 7007, backlog=2)
-
-
-def dropped():
-    """How many connection requests the kernel has ignored, as the queue was full."""
-    names, values = [line.split() for line in open("/proc/self/net/netstat", encoding="ascii") if line.startswith("TcpExt")]
-    return int(values[names.index("ListenDrops")])
-
-
 clients = []
 while True:
     client = socket.socket()
     client.setblocking(False)
     client.connect_ex(("127.0.0.1", 7007))
-    lab.until(lambda: dropped() or select.select([], [client], [], 0)[1])
-    if dropped():
+    lab.until(lambda: lab.dropped() or select.select([], [client], [], 0)[1])
+    if lab.dropped():
         break
     client.send(b"hello")
     clients.append(client)

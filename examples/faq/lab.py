@@ -120,6 +120,13 @@ def tcp_table():
     return [tcp_row(port(row[1]), port(row[2]), STATES[int(row[3], 16)]) for row in rows]
 
 
+def dropped():
+    """How many connection requests the kernel has ignored in this namespace, as the queue was full."""
+    with open("/proc/self/net/netstat", encoding="ascii") as table:
+        names, values = [line.split() for line in table if line.startswith("TcpExt")]
+    return int(values[names.index("ListenDrops")])
+
+
 def until(condition):
     """Asks again and again, as there is no event to wait for, and lets others run meanwhile."""
     while not condition():

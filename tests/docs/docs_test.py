@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import unittest
@@ -14,7 +15,8 @@ MAN_PAGE = ROOT / "docs" / "man" / "portico.1"
 MAN_PAGES = sorted((ROOT / "docs" / "man").iterdir())
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 PRIVATE = ["unshare", "--map-root-user", "--net", "sh", "-c"]
-RUN, RUN_VARYING = "<!-- run -->", "<!-- run, times and ports vary -->"
+# Of a session that is run: the situation that it begins in (situations.py), and whether all of it is the same each time.
+MARK = re.compile(r"<!-- run(?: in (?P<situation>\w+))?(?P<varies>, times and ports vary)? -->")
 FAQ = ROOT / "docs" / "guide" / "socket-faq.md"
 
 
@@ -145,7 +147,7 @@ class Pages(unittest.TestCase):
 
 
 def console_blocks():
-    """(page, line number, how it is marked to be run, text) of each ```console block."""
+    """(page, line number, its mark if it is to be run, text) of each ```console block."""
     for page in PAGES:
         lines = page.read_text().split("\n")
         start = None
@@ -153,8 +155,7 @@ def console_blocks():
             if line == "```console":
                 start = number
             elif line == "```" and start is not None:
-                marked = start > 0 and lines[start - 1] in (RUN, RUN_VARYING) and lines[start - 1]
-                yield page, start + 1, marked, lines[start + 1:number]
+                yield page, start + 1, MARK.fullmatch(lines[start - 1]), lines[start + 1:number]
                 start = None
 
 
@@ -175,12 +176,12 @@ def without_indentation(text):
     return re.sub(r"^ +", "", text, flags=re.MULTILINE)
 
 
-def comparable(text, marked):
+def comparable(text, varies):
     """What has to be equal: all of it or, where the page says so, all but times, and the ports and pids that the kernel chooses."""
-    if marked == RUN_VARYING:
-        text = re.sub(r"\b\d+(\.\d+)? ms\b", "N ms", text)
+    if varies:
+        text = re.sub(r"\b\d+(\.\d+)? m?s\b", "N s", text)
         text = re.sub(r":\d{5}\b", ":PORT", text)
-        text = re.sub(r"\bpid \d+\b", "pid N", text)
+        text = re.sub(r"\b(pid|kill|kill -CONT) \d+\b", r"\1 N", text)
     return text.rstrip("\n")
 
 
@@ -223,14 +224,22 @@ class Sessions(unittest.TestCase):
             for command, shown in commands(block) if marked else []:
                 with self.subTest(page=relative(page), line=line, command=command):
                     seen += 1
-                    done = self.in_private(command)
+                    done = self.in_private(command, marked["situation"])
                     if done.returncode == 77 and done.stdout.startswith("SKIPPED"):
                         self.skipTest(done.stdout.strip())
-                    self.assertEqual(comparable(done.stdout, marked), comparable("\n".join(shown), marked))
+                    varies = marked["varies"]
+                    self.assertEqual(comparable(done.stdout, varies), comparable("\n".join(shown), varies))
+                    if told := re.search(r"^  sure: .*, exit code (\d+)\)$", done.stdout, re.MULTILINE):
+                        self.assertEqual(done.returncode, int(told[1]))
         self.assertGreater(seen, 0)
 
-    def in_private(self, command):
+    def test_each_session_of_why_is_run(self):
+        self.assertEqual([line for page, line, marked, _ in console_blocks() if page.name == "why.md" and not marked], [])
+
+    def in_private(self, command, situation):
         """Runs a command of a page at the top of the sources, as somebody would who has built them."""
+        if situation:
+            command = shlex.join(["python3", "tests/docs/situations.py", situation, command])
         built = f"{Path(PORTICO).parent}:{os.environ['PORTICO_EXAMPLES']}:{os.environ['PORTICO_EXAMPLES']}/faq"
         return subprocess.run([*PRIVATE, f"ip link set lo up; exec 2>&1; {command}"], capture_output=True, text=True,
                               check=False, stdin=subprocess.DEVNULL, cwd=ROOT,
