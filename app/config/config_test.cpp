@@ -192,6 +192,15 @@ TEST(config, what_is_left_out_is_as_without_the_flag) {
     EXPECT_EQ(read->log.least, severity::info);
 }
 
+TEST(config, a_time_without_a_unit_is_seconds_as_it_is_for_the_flag) {
+    const auto read = parse("[serve]\ntimeout = '5'\n[service.x]\nlisten = ':7'\n"
+                            "program = ['/bin/cat']\ntime-limit = '0.5'\n");
+    ASSERT_TRUE(read) << to_text(read.error());
+    EXPECT_EQ(read->timeout, std::chrono::seconds{5});
+    EXPECT_EQ(read->services[0].request.programs.time_limit, std::chrono::milliseconds{500});
+    EXPECT_THAT(read->text, HasSubstr("timeout = \"5s\""));
+}
+
 // ---- the canonical text ----
 
 TEST(config, the_canonical_text_is_the_same_however_it_was_written) {
@@ -337,7 +346,7 @@ INSTANTIATE_TEST_SUITE_P(
                "    write \":81\"\n"},
         broken{"a_number_for_a_time", echo + "dead-after = 10\n",
                "p.toml:4:14: 'dead-after' takes a time in quotes, and this is a whole number\n"
-               "    a time has a unit, and stands in quotes: dead-after = \"10s\"\n"},
+               "    a time stands in quotes, with its unit: dead-after = \"10s\"\n"},
         broken{"a_time_without_sense", echo + "dead-after = '10 minutes'\n",
                "p.toml:4:14: 'dead-after': '10 minutes' has the unknown unit ' minutes': use ms, "
                "s, m, h or d\n"},

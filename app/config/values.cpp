@@ -59,7 +59,7 @@ std::string type_hint(const key& which, const document_value& value) {
     const auto* number = std::get_if<std::int64_t>(&value.is);
     const auto* text = std::get_if<std::string>(&value.is);
     if (number != nullptr && std::holds_alternative<span_slot>(which.at)) {
-        return fmt::format("a time has a unit, and stands in quotes: {} = \"{}s\"", which.name,
+        return fmt::format("a time stands in quotes, with its unit: {} = \"{}s\"", which.name,
                            *number);
     }
     if (number != nullptr && which.name == "listen") {
