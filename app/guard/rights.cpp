@@ -121,6 +121,7 @@ tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
             "cap_net_bind_service"}};
     }
     if (user.empty()) {
+        made.stays_root = is_root(*now);
         return plan_to_stay(std::move(made), *now, also, binder);
     }
     const auto account = find_user(user);
@@ -185,7 +186,9 @@ std::string to_text(const rights_plan& plan) {
                "), keeps " + os::capability_names(plan.becomes->keep) +
                ", and programs get no new privileges";
     }
-    const auto who = plan.remark.empty() ? std::string{"stays who it is"} : plan.remark;
+    const auto who = !plan.remark.empty() ? plan.remark
+                     : plan.stays_root    ? std::string{"stays root, for no user is named"}
+                                          : std::string{"stays who it is"};
     if (plan.keeps) {
         return who + ", keeps " + os::capability_names(*plan.keeps) +
                ", and programs get no new privileges";

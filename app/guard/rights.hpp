@@ -20,7 +20,8 @@ struct rights_plan {
     std::string remark;                        // why something cannot be as it was asked for
     // With the same user, these capabilities alone are kept; nullopt: all, for no user is named.
     std::optional<os::capability_set> keeps{};
-    bool binder = false; // it has the right to ports below 1024, and gives it to a binder
+    bool stays_root = false; // because no user is named
+    bool binder = false;     // it has the right to ports below 1024, and gives it to a binder
 };
 
 // `user` and `group` are names or numbers; with an empty user nothing is given up. The primary and

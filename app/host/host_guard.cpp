@@ -106,6 +106,12 @@ or_setting_error<void> host_guard::enter(const serve_config& config, event_log& 
     if (const auto done = give_up_rights(rights_); !done) {
         return wrong_setting("user", done.error());
     }
+    if (rights_.stays_root) {
+        log.write(
+            severity::warning, "this process stays root",
+            {{"hint", std::string{"name the user that it is to become as user in [serve]; or "
+                                  "root, which keeps the capabilities alone that it needs"}}});
+    }
     const auto plan = plan_sandbox(config, own_program_);
     const auto weight = config.sandbox == "on" ? severity::warning : severity::info;
     auto entered = enter_sandbox(plan, in_force_);

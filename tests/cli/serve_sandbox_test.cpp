@@ -165,8 +165,9 @@ TEST_F(serve_sandbox, check_tells_of_each_part) {
     const auto told = finish({config_, "--check"});
     EXPECT_EQ(told.status, 0) << told.err;
     EXPECT_THAT(told.out,
-                AllOf(HasSubstr("rights: stays who it is, keeps "), HasSubstr("\nbinder: none\n"),
-                      HasSubstr("\nnew privileges: none"), HasSubstr("\nsystem calls: only those"),
+                AllOf(HasSubstr("rights: stays root, for no user is named, keeps "),
+                      HasSubstr("\nbinder: none\n"), HasSubstr("\nnew privileges: none"),
+                      HasSubstr("\nsystem calls: only those"),
                       testing::ContainsRegex("files: by Landlock \\(ABI [0-9]+\\) those in ")));
     write("[serve]\nbinder = true\n" + echo());
     const auto root = finish({config_, "--check"});

@@ -69,6 +69,28 @@ TEST_F(serve_rights, after_its_start_it_is_the_user_and_keeps_the_right_to_low_p
     EXPECT_EQ(echoed(at("[::1]:81"), "hi"), "hi");
 }
 
+TEST_F(serve_rights, root_that_names_no_user_is_warned_once) {
+    const std::string warning = "this process stays root";
+    write(echo("a", "localhost:7001"));
+    const auto told_by = [](std::vector<std::string> words) {
+        process server{std::move(words)};
+        EXPECT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7001")) << server.err();
+        EXPECT_TRUE(reloaded(server, server.pid(), 1));
+        return server.err();
+    };
+    const auto told = told_by({command, "serve", config_});
+    EXPECT_THAT(told, HasSubstr("level=warning msg=\"" + warning + "\" hint=\"name the user"));
+    EXPECT_EQ(told.find(warning), told.rfind(warning)) << "once";
+    for (const std::string user : {"nobody", "root"}) {
+        EXPECT_THAT(told_by({command, "serve", config_, "--set", "serve.user=" + user}),
+                    testing::Not(HasSubstr(warning)))
+            << user;
+    }
+    EXPECT_THAT(
+        told_by({"setpriv", "--reuid", "65534", "--clear-groups", command, "serve", config_}),
+        testing::Not(HasSubstr(warning)));
+}
+
 // As under a manager that gives ambient capabilities.
 TEST_F(serve_rights, ambient_capabilities_are_for_it_alone_and_low_ports_all_that_is_kept) {
     const std::string program =
