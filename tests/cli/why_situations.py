@@ -162,6 +162,43 @@ class Situation(unittest.TestCase):
         self.await_listener(listen[0].split()[0].rsplit(":", 1)[1], program)
         return program
 
+    # ---- units and containers ----
+
+    def group(self, path):
+        """A control group of version 2 with this path below one of the test's own; its file of processes."""
+        top = self.directory / "groups"
+        if not top.exists():
+            top.mkdir()
+            done = subprocess.run(["mount", "-t", "cgroup2", "none", top], capture_output=True, text=True)
+            if done.returncode != 0:
+                self.skipTest("no control groups of version 2: " + done.stderr.strip())
+            self.held.callback(subprocess.run, ["umount", "-l", top], capture_output=True)
+        made = top / f"portico-why-{os.getpid()}"
+        for part in pathlib.Path(path).parts:
+            for each in (made, made / part):
+                if not each.exists():
+                    try:
+                        each.mkdir()
+                    except OSError as why:
+                        self.skipTest(f"a control group cannot be made: {why}")
+                    self.held.callback(each.rmdir)
+            made = made / part
+        self.held.callback(self.await_end, made / "cgroup.procs")
+        return made / "cgroup.procs"
+
+    def await_end(self, group):
+        wait_until(lambda: "populated 0" in group.with_name("cgroup.events").read_text(), "an empty group")
+
+    def end(self, program, group):
+        """Ends it and all that is in its group."""
+        program.kill()
+        program.wait()
+        self.await_end(group)
+
+    def member(self, group, *words):
+        """The prefix that runs a program, by these words, as a member of it."""
+        return ["sh", "-c", 'echo $$ >"$0" && exec "$@"', group, *words]
+
     # ---- sockets of this program ----
 
     def socket(self, address="127.0.0.1", port=0, kind=socket.SOCK_STREAM, listen=None, **options):

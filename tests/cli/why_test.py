@@ -12,6 +12,8 @@ import why_situations
 from why_situations import COMMAND, NOBODY, PYTHON, Situation, free_port, ip, run, sysctl, wait_until
 
 PORT = 8080  # each test has a network of its own
+LISTEN = f"s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('127.0.0.1', {PORT})); s.listen()"
+ID = "0123456789abcdef" * 4  # of a container
 
 
 class Bind(Situation):
@@ -123,20 +125,47 @@ class Bind(Situation):
 
     def test_the_unit_of_a_process_that_may_not_be_seen(self):
         self.needs_users()
-        groups = self.directory / "groups"
-        groups.mkdir()
-        if subprocess.run(["mount", "-t", "cgroup2", "none", groups], capture_output=True).returncode != 0:
-            self.skipTest("no control groups of version 2")
-        self.held.callback(subprocess.run, ["umount", "-l", groups], capture_output=True)
-        group = groups / f"portico-why-{os.getpid()}.service"
-        group.mkdir()
-        self.held.callback(group.rmdir)
-        member = self.python(f"open('{group}/cgroup.procs', 'w').write('0')\n"
-                             f"s = socket.socket(); s.bind(('127.0.0.1', {PORT})); s.listen()\n"
-                             f"open('{groups}/cgroup.procs', 'w').write('0')")
+        member = self.python(LISTEN, prefix=self.member(self.group("system.slice/portico-test.service")))
         answer = self.expect("in_use", f"127.0.0.1:{PORT}", user=NOBODY)
-        self.assertIn(f"({group.name}, by its control group)", answer.sentence)
-        self.assertIn(f"(pid {member.pid}", self.expect("in_use", f"127.0.0.1:{PORT}").sentence)
+        self.assertIn("(portico-test.service, by its control group)", answer.sentence)
+        self.assertIn(f"(pid {member.pid}, portico-test.service)", self.expect("in_use", f"127.0.0.1:{PORT}").sentence)
+
+    def test_the_unit_of_a_process(self):
+        for path, unit, fix in (("system.slice/portico-test.service", "portico-test.service", "systemctl stop portico-test.service"),
+                                ("system.slice/a\\x2db@c.service", "a\\x2db@c.service", "systemctl stop 'a\\x2db@c.service'"),
+                                ("user.slice/user-0.slice/user@0.service/app.slice/own.service", "own.service",
+                                 "systemctl --user stop own.service   (as user 0)"),
+                                ("user.slice/user-0.slice/session-3.scope", "session-3.scope", "kill PID"),
+                                ("system.slice", None, "kill PID")):
+            group = self.group(path)
+            server = self.python(LISTEN, prefix=self.member(group))
+            answer = self.expect("in_use", f"127.0.0.1:{PORT}")
+            self.assertIn(f"(pid {server.pid}{', ' + unit if unit else ''}) listens", answer.sentence)
+            self.assertEqual(answer.fixes.replace(str(server.pid), "PID"), fix)
+            self.end(server, group)
+
+    def test_the_container_of_a_process(self):
+        for path, container, fix in (
+                (f"system.slice/docker-{ID}.scope", f"docker {ID[:12]}", f"docker stop {ID[:12]}"),
+                (f"docker/{ID}", f"docker {ID[:12]}", f"docker stop {ID[:12]}"),
+                (f"machine.slice/libpod-{ID}.scope/container", f"podman {ID[:12]}", f"podman stop {ID[:12]}"),
+                (f"kubepods.slice/kubepods-pod7.slice/cri-containerd-{ID}.scope", f"containerd {ID[:12]}",
+                 f"crictl stop {ID[:12]}"),
+                ("lxc.payload.web/system.slice/nginx.service", "lxc web", "lxc-stop -n web")):
+            inside = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--cgroup"]
+            group = self.group(path)
+            server = self.python(LISTEN, prefix=self.member(group, *inside))  # on the network of this host
+            child = pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().strip()
+            answer = self.expect("in_use", f"127.0.0.1:{PORT}")
+            self.assertIn(f"(pid {child}, {container}) listens", answer.sentence)
+            self.assertEqual(answer.fixes, fix)
+            self.end(server, group)
+            server = self.python(LISTEN, prefix=self.member(group, *inside, "--net"))  # on its own
+            answer = self.expect("other_namespace", f"127.0.0.1:{PORT}", "--connect")
+            self.assertTrue(answer.sentence.endswith(f"in another network namespace, {container}"), answer)
+            self.assertIn("container " + container, answer.evidence)
+            self.expect("none", f"127.0.0.1:{PORT}", "--bind")
+            self.end(server, group)
 
     def test_a_socket_of_the_kernel(self):
         made = subprocess.run(["ip", "link", "add", "vx", "type", "vxlan", "id", "7", "dstport", str(PORT), "dev", "lo"],
