@@ -65,7 +65,7 @@ std::vector<std::string> command_line(const serve_options& asked) {
 
 tl::expected<serve_config, int> read(const std::string& file,
                                      std::span<const outer_setting> outer) {
-    auto config = read_config(file, outer);
+    auto config = read_config(file, outer, find_account_faults);
     if (!config) {
         return tl::unexpected{refuse("the configuration is wrong:\n" + to_text(config.error()))};
     }
@@ -110,8 +110,7 @@ int run_serve(const serve_options& asked) {
     auto rights =
         plan_rights(config->user, config->group, rights_to_start(config->services), config->binder);
     if (!rights) {
-        return refuse("[serve] " + std::string{config->user.empty() ? "binder" : "user"} + ": " +
-                      rights.error());
+        return refuse(to_text(std::vector{config->locate(rights.error())}));
     }
     daemon_start background;
     if (asked.daemon) {

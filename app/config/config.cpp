@@ -83,8 +83,9 @@ std::vector<std::string> claims_of(const plan::wish& wish) {
 
 class config_reader {
 public:
-    config_reader(const service_reader& read, std::span<const outer_setting> outer)
-        : read_{read}, outer_{outer} {}
+    config_reader(const service_reader& read, std::span<const outer_setting> outer,
+                  const account_check& accounts)
+        : read_{read}, outer_{outer}, accounts_{accounts} {}
 
     void add(const config_text& from) {
         made_.files.push_back(from.file);
@@ -119,6 +120,8 @@ public:
         for (auto& each : own_) {
             add_service(std::move(each));
         }
+        take_process();
+        check_accounts();
         check_claims();
         if (!wrong_.empty()) {
             sort();
@@ -181,6 +184,7 @@ private:
 
     void read_process(table which, const document_table& inside, complaints& to) {
         auto given = read_table(which, inside, to);
+        means_user_ = means_user_ || given.has("user");
         for (const auto& each : given.keys) {
             const auto here = to.where(each.at);
             const auto [before, is_new] = process_.emplace(each.which, here);
@@ -317,7 +321,9 @@ private:
                          [&](const auto& a, const auto& b) { return order(a) < order(b); });
     }
 
-    void finish() {
+    // ---- of the whole process ----
+
+    void take_process() {
         const auto& in = process_settings_;
         made_.log.format = parse_log_format(in.format).value_or(log_format::logfmt);
         made_.log.least = parse_severity(in.level).value_or(severity::info);
@@ -333,6 +339,22 @@ private:
         made_.binder = in.binder;
         made_.binder_ports = in.binder_ports;
         made_.pid_file = in.pid_file;
+    }
+
+    void check_accounts() {
+        if (made_.keys.contains("group") && !made_.keys.contains("user") && !means_user_) {
+            wrong_.push_back({made_.keys.at("group"), "'group' means nothing without 'user'",
+                              "name the user that the process is to become, or leave it out"});
+        }
+        if (accounts_) {
+            for (const auto& each : accounts_(made_.user, made_.group)) {
+                wrong_.push_back(made_.locate(each));
+            }
+        }
+    }
+
+    void finish() {
+        const auto& in = process_settings_;
         for (const auto which : {table::log, table::serve, table::metrics}) {
             if (const auto keys = keys_toml(which, in); !keys.empty()) {
                 made_.text += fmt::format("{}\n{}\n", to_text(which), keys);
@@ -345,12 +367,14 @@ private:
 
     const service_reader& read_;
     std::span<const outer_setting> outer_;
+    const account_check& accounts_;
     std::vector<read_document> documents_;
     std::vector<diagnostic> wrong_;
     bool is_whole_ = true; // every file could be read and parsed
     std::size_t services_seen_ = 0;
     std::map<const key*, place> process_;
     settings process_settings_;
+    bool means_user_ = false; // perhaps by another name
     std::map<std::string, place> names_;
     std::vector<claim> claims_;
     std::vector<read_service_table> own_;
@@ -387,8 +411,9 @@ diagnostic serve_config::locate(const setting_error& why) const {
 
 or_diagnostics<serve_config> parse_config(const std::vector<config_text>& texts,
                                           const service_reader& read,
-                                          std::span<const outer_setting> outer) {
-    config_reader all{read, outer};
+                                          std::span<const outer_setting> outer,
+                                          const account_check& accounts) {
+    config_reader all{read, outer, accounts};
     for (const auto& each : texts) {
         all.add(each);
     }

@@ -68,19 +68,25 @@ struct config_text {
 
 using service_reader = std::function<or_setting_error<service_choice>(const service_request&,
                                                                       std::span<const plan::wish>)>;
+// Which of [serve] user and group are not there.
+using account_check =
+    std::function<std::vector<setting_error>(const std::string& user, const std::string& group)>;
 template <class T>
 using or_diagnostics = tl::expected<T, std::vector<diagnostic>>; // in the order of the files
 
 // The texts together, the first of which is the main one. All errors are found that can be told
 // apart: a syntax error hides only what is in its file. `read` is what read_service() is. `outer`
-// goes before what the texts say, and a later one before an earlier one.
+// goes before what the texts say, and a later one before an earlier one. Without `accounts` nobody
+// asks whether the user of the process is there.
 [[nodiscard]] or_diagnostics<serve_config> parse_config(const std::vector<config_text>& texts,
                                                         const service_reader& read = read_service,
-                                                        std::span<const outer_setting> outer = {});
+                                                        std::span<const outer_setting> outer = {},
+                                                        const account_check& accounts = nullptr);
 
 // The file, and conf.d/*.toml beside it by name. A file has at most 1 MiB, and conf.d 1,000 of
 // them. Blocks as files do; a FIFO or a device is an error and not waited for.
 [[nodiscard]] or_diagnostics<serve_config> read_config(const std::string& path,
-                                                       std::span<const outer_setting> outer = {});
+                                                       std::span<const outer_setting> outer = {},
+                                                       const account_check& accounts = nullptr);
 
 } // namespace portico::app

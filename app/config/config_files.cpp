@@ -130,7 +130,8 @@ void add_default_control(serve_config& to) {
 } // namespace
 
 or_diagnostics<serve_config> read_config(const std::string& path,
-                                         std::span<const outer_setting> outer) {
+                                         std::span<const outer_setting> outer,
+                                         const account_check& accounts) {
     std::vector<config_text> texts{
         {path, read_file(path, "give the file in it: " + path + "/portico.toml")}};
     if (const auto more = more_files(path)) {
@@ -141,7 +142,7 @@ or_diagnostics<serve_config> read_config(const std::string& path,
     } else {
         texts.push_back({more.error().where.file, tl::unexpected{more.error()}});
     }
-    auto made = parse_config(texts, read_service, outer);
+    auto made = parse_config(texts, read_service, outer, accounts);
     if (made && !made->keys.contains("control")) {
         add_default_control(*made);
     }

@@ -201,6 +201,29 @@ TEST(config, a_time_without_a_unit_is_seconds_as_it_is_for_the_flag) {
     EXPECT_THAT(read->text, HasSubstr("timeout = \"5s\""));
 }
 
+TEST(config, who_is_not_there_is_told_at_its_key_with_the_other_mistakes) {
+    const auto nobody_there = [](const std::string& user, const std::string& group) {
+        return std::vector<setting_error>{{"user", "no " + user}, {"group", "no " + group}};
+    };
+    const auto read = parse_config({{"p.toml", "[service.x]\nlisten = ':7'\nbultin = 'echo'\n"},
+                                    {"conf.d/s.toml", "[serve]\ngroup = 'g'\nuser = 'u'\n"}},
+                                   read_service, {}, nobody_there);
+    ASSERT_FALSE(read);
+    EXPECT_EQ(to_text(read.error()), "p.toml:3:1: unknown key 'bultin'; did you mean 'builtin'?\n"
+                                     "conf.d/s.toml:2:1: 'group': no g\n"
+                                     "conf.d/s.toml:3:1: 'user': no u\n");
+}
+
+TEST(config, a_group_of_the_process_needs_a_user) {
+    const std::string service = "[service.x]\nlisten = ':7'\nbuiltin = 'echo'\n[serve]\n";
+    EXPECT_EQ(faults(service + "group = 'g'\n"),
+              "p.toml:5:1: 'group' means nothing without 'user'\n"
+              "    name the user that the process is to become, or leave it out\n");
+    EXPECT_EQ(faults(service + "group = 'g'\nusr = 'u'\n"),
+              "p.toml:6:1: unknown key 'usr'; did you mean 'user'?\n");
+    EXPECT_EQ(faults(service + "group = 'g'\nuser = 'u'\n"), "");
+}
+
 // ---- the canonical text ----
 
 TEST(config, the_canonical_text_is_the_same_however_it_was_written) {

@@ -1,11 +1,11 @@
 #include "flags/program_flags.hpp"
 
+#include "flags/account.hpp"
 #include "flags/duration.hpp"
 #include "flags/environment_flags.hpp"
 #include "flags/resource_limit.hpp"
 
 #include "portico/os/spawn.hpp"
-#include "portico/os/users.hpp"
 #include "portico/serve/environment.hpp"
 
 #include <algorithm>
@@ -27,26 +27,10 @@ std::optional<std::uint32_t> read_number(std::string_view text, int base = 10) {
 
 // ---- who it is ----
 
-// The largest number means nobody: see os::spawn_settings.
-constexpr std::uint32_t no_id = 0xffff'ffff;
-
-tl::unexpected<setting_error> unknown(const char* setting, const std::string& name,
-                                      const std::error_code& why) {
-    const std::string what = setting == std::string_view{"user"} ? "user" : "group";
-    return wrong_setting(setting, why ? "the " + what + " '" + name +
-                                            "' could not be looked up: " + why.message()
-                                      : "there is no " + what + " '" + name +
-                                            "' on this host; give one of them, or a number");
-}
-
 or_setting_error<os::user_account> read_user(const program_flags& flags) {
-    const auto number = read_number(flags.user);
-    if (number == no_id) {
-        return wrong_setting("user", flags.user + " is no number of a user");
-    }
-    auto found = number ? os::getpwuid(*number) : os::getpwnam(flags.user);
-    if (!found || (!*found && !number)) {
-        return unknown("user", flags.user, found ? std::error_code{} : found.error());
+    auto found = find_user(flags.user);
+    if (!found) {
+        return wrong_setting("user", found.error());
     }
     if (*found) {
         return **std::move(found);
@@ -56,21 +40,12 @@ or_setting_error<os::user_account> read_user(const program_flags& flags) {
                                          " has no name on this host, so its group is not known; "
                                          "give --group as well");
     }
-    return os::user_account{{}, *number, no_id, {}, {}};
+    return os::user_account{{}, read_number(flags.user).value(), {}, {}, {}};
 }
 
 or_setting_error<gid_t> read_group(const char* setting, const std::string& text) {
-    if (const auto number = read_number(text)) {
-        if (*number == no_id) {
-            return wrong_setting(setting, text + " is no number of a group");
-        }
-        return *number;
-    }
-    const auto found = os::getgrnam(text);
-    if (!found || !*found) {
-        return unknown(setting, text, found ? std::error_code{} : found.error());
-    }
-    return **found;
+    auto found = find_group(text);
+    return found ? or_setting_error<gid_t>{*found} : wrong_setting(setting, found.error());
 }
 
 bool is_our_own(const os::user_account& who) {

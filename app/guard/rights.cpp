@@ -1,48 +1,26 @@
 #include "guard/rights.hpp"
 
-#include "portico/os/users.hpp"
+#include "flags/account.hpp"
 
 #include <linux/capability.h>
 
 #include <algorithm>
-#include <charconv>
 #include <unistd.h>
 
 namespace portico::app {
 namespace {
 
-template <class Number>
-std::optional<Number> number_in(const std::string& text) {
-    Number value{};
-    const auto [rest, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return wrong == std::errc{} && rest == text.data() + text.size() ? std::optional{value}
-                                                                     : std::nullopt;
-}
-
-tl::expected<os::user_account, std::string> find_user(const std::string& name) {
-    const auto number = number_in<uid_t>(name);
-    const auto found = number ? os::getpwuid(*number) : os::getpwnam(name);
+tl::expected<os::user_account, std::string> account_of(const std::string& user) {
+    auto found = find_user(user);
     if (!found) {
-        return tl::unexpected{"user '" + name + "': " + found.error().message()};
+        return tl::unexpected{found.error()};
     }
     if (!*found) {
-        return tl::unexpected{"there is no user '" + name + "'"};
+        return tl::unexpected{"user " + user +
+                              " has no name on this host, and so no groups; give "
+                              "one that has"};
     }
-    return **found;
-}
-
-tl::expected<gid_t, std::string> find_group(const std::string& name) {
-    if (const auto number = number_in<gid_t>(name)) {
-        return *number;
-    }
-    const auto found = os::getgrnam(name);
-    if (!found) {
-        return tl::unexpected{"group '" + name + "': " + found.error().message()};
-    }
-    if (!*found) {
-        return tl::unexpected{"there is no group '" + name + "'"};
-    }
-    return **found;
+    return **std::move(found);
 }
 
 // After a handover the process is who it should be already, and has no right to say so again.
@@ -91,8 +69,8 @@ namespace {
 constexpr auto to_bind = os::one_capability(CAP_NET_BIND_SERVICE);
 
 // Without a user to become. Who names the one that it is already wants what becoming it would do.
-tl::expected<rights_plan, std::string> plan_to_stay(rights_plan made, const os::privileges& now,
-                                                    os::capability_set also, bool binder) {
+or_setting_error<rights_plan> plan_to_stay(rights_plan made, const os::privileges& now,
+                                           os::capability_set also, bool binder) {
     made.binder = binder && (now.permitted & to_bind) != 0;
     if (made.binder || !made.user.empty()) {
         made.keeps = now.permitted & (also | (binder ? 0 : to_bind));
@@ -106,34 +84,49 @@ bool is_root(const os::privileges& now) {
 
 } // namespace
 
-tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
-                                                   const std::string& group,
-                                                   os::capability_set also, bool binder) {
+std::vector<setting_error> find_account_faults(const std::string& user, const std::string& group) {
+    std::vector<setting_error> all;
+    if (!user.empty()) {
+        if (const auto found = account_of(user); !found) {
+            all.push_back({"user", found.error()});
+        }
+    }
+    if (!group.empty()) {
+        if (const auto found = find_group(group); !found) {
+            all.push_back({"group", found.error()});
+        }
+    }
+    return all;
+}
+
+or_setting_error<rights_plan> plan_rights(const std::string& user, const std::string& group,
+                                          os::capability_set also, bool binder) {
     rights_plan made;
     const auto now = os::read_privileges();
     if (!now) {
-        return tl::unexpected{"what this process may do cannot be read: " + now.error().message()};
+        return wrong_setting({},
+                             "what this process may do cannot be read: " + now.error().message());
     }
     if (user.empty() && binder && is_root(*now)) {
-        return tl::unexpected{std::string{
-            "a binder is of no use to root, which may do all that it may: name the user that the "
-            "services are to run as, user = \"...\", or start it as another user with "
-            "cap_net_bind_service"}};
+        return wrong_setting("binder",
+                             "a binder is of no use to root, which may do all that it may: name "
+                             "the user that the services are to run as, user = \"...\", or start "
+                             "it as another user with cap_net_bind_service");
     }
     if (user.empty()) {
         made.stays_root = is_root(*now);
         return plan_to_stay(std::move(made), *now, also, binder);
     }
-    const auto account = find_user(user);
+    const auto account = account_of(user);
     if (!account) {
-        return tl::unexpected{account.error()};
+        return wrong_setting("user", account.error());
     }
     auto primary = tl::expected<gid_t, std::string>{account->group};
     if (!group.empty()) {
         primary = find_group(group);
     }
     if (!primary) {
-        return tl::unexpected{primary.error()};
+        return wrong_setting("group", primary.error());
     }
     os::new_identity wanted;
     wanted.user = account->user;
@@ -142,9 +135,11 @@ tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
     wanted.keep = (binder ? 0 : now->permitted & to_bind) | also;
     made.user = account->name;
     if (const auto missing = also & ~now->permitted; missing != 0) {
-        return tl::unexpected{"the programs of its services need " + os::capability_names(missing) +
-                              ", which this process does not have; start it as root, or leave out "
-                              "their user, group, groups, chroot or negative nice"};
+        return wrong_setting("user", "the programs of its services need " +
+                                         os::capability_names(missing) +
+                                         ", which this process does not have; start it as root, or "
+                                         "leave out their user, group, groups, chroot or negative "
+                                         "nice");
     }
     if (is_already(*now, wanted)) {
         made.remark = "this process is user " + made.user + " already";
@@ -152,9 +147,9 @@ tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
     }
     const auto needed = os::one_capability(CAP_SETUID) | os::one_capability(CAP_SETGID);
     if ((now->effective & needed) != needed) {
-        return tl::unexpected{"to become user '" + user +
-                              "' takes root, or cap_setuid and cap_setgid; start it so, or leave "
-                              "the user out"};
+        return wrong_setting("user", "to become user '" + user +
+                                         "' takes root, or cap_setuid and cap_setgid; start it so, "
+                                         "or leave the user out");
     }
     made.binder = binder && (now->permitted & to_bind) != 0;
     made.becomes = std::move(wanted);

@@ -28,11 +28,15 @@ struct rights_plan {
 // supplementary groups are the user's, unless `group` names another primary one. Ports below 1024
 // can still be opened by a reload, if that is possible now. `also`: what the programs of the
 // services need, see rights_to_start(); it is an error when it is not there. `binder`: a binder is
-// asked for, and this process keeps no right to such ports. The error is for a person.
-[[nodiscard]] tl::expected<rights_plan, std::string> plan_rights(const std::string& user,
-                                                                 const std::string& group,
-                                                                 os::capability_set also,
-                                                                 bool binder = false);
+// asked for, and this process keeps no right to such ports. The error names the key of [serve].
+[[nodiscard]] or_setting_error<rights_plan> plan_rights(const std::string& user,
+                                                        const std::string& group,
+                                                        os::capability_set also,
+                                                        bool binder = false);
+
+// Which of both are not there, empty ones aside.
+[[nodiscard]] std::vector<setting_error> find_account_faults(const std::string& user,
+                                                             const std::string& group);
 
 // The capabilities that it takes to start such a program, and to end it; those of all programs.
 [[nodiscard]] os::capability_set rights_to_start(const run::program_options& program);

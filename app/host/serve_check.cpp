@@ -163,7 +163,7 @@ int check_config(const serve_config& config, const std::string& own_program) {
     }
     const auto rights =
         plan_rights(config.user, config.group, rights_to_start(config.services), config.binder);
-    std::cout << "rights: " << (rights ? to_text(*rights) : rights.error()) << '\n'
+    std::cout << "rights: " << (rights ? to_text(*rights) : rights.error().text) << '\n'
               << "binder: " << about_binder(config, rights && rights->binder) << '\n'
               << explain_sandbox(plan_sandbox(config, own_program)) << '\n'
               << plan::to_text(made, wishes);
@@ -177,6 +177,10 @@ int check_config(const serve_config& config, const std::string& own_program) {
     }
     if (!twice.empty()) {
         std::cerr << "portico: serve: this cannot start:\n" << twice;
+    }
+    if (!rights) {
+        std::cerr << "portico: serve: this cannot start:\n"
+                  << to_text(std::vector{config.locate(rights.error())});
     }
     const auto places = find_missing_places(config);
     if (!places.faults.empty()) {

@@ -468,12 +468,26 @@ TEST_F(serve_command, two_hundred_reloads_under_load_lose_nobody) {
 // In the namespace of the tests there is one user; the others cannot be become there.
 TEST_F(serve_command, a_user_that_it_cannot_become_is_told_before_anything_is_opened) {
     const std::string rest = "\"\n[service.a]\nlisten = \"127.0.0.1:7001\"\nbuiltin = \"echo\"\n";
-    write("[serve]\nuser = \"nobody-of-that-name" + rest);
-    const auto unknown = finish({config_});
-    EXPECT_EQ(unknown.status, 100);
-    EXPECT_THAT(unknown.err, HasSubstr("there is no user 'nobody-of-that-name'"));
-    write("[serve]\nuser = \"root\"\ngroup = \"no-such-group" + rest);
-    EXPECT_THAT(finish({config_, "--check"}).out, HasSubstr("there is no group 'no-such-group'"));
+    write("[serve]\nuser = \"nobody-of-that-name\"\ngroup = \"no-such-group" + rest +
+          "max-conections = 3\n");
+    for (const std::vector<std::string>& how :
+         {std::vector{config_}, {config_, "--check"}, {config_, "--diff", config_}}) {
+        const auto unknown = finish(how);
+        EXPECT_EQ(unknown.status, 100);
+        EXPECT_THAT(
+            unknown.err,
+            AllOf(HasSubstr("/portico.toml:2:1: 'user': there is no user 'nobody-of-that-name'"),
+                  HasSubstr("/portico.toml:3:1: 'group': there is no group 'no-such-group'"),
+                  HasSubstr("/portico.toml:7:1: unknown key 'max-conections'")));
+    }
+    write("[serve]\nbinder = true\ngroup = \"root" + rest);
+    EXPECT_THAT(finish({config_}).err,
+                HasSubstr("/portico.toml:3:1: 'group' means nothing without 'user'\n"));
+    write("[serve]\nbinder = true\nsandbox = \"on" + rest);
+    for (const std::vector<std::string>& how : {std::vector{config_}, {config_, "--check"}}) {
+        EXPECT_THAT(finish(how).err,
+                    HasSubstr("/portico.toml:2:1: 'binder': a binder is of no use to root"));
+    }
 }
 
 // ---- a manager ----
