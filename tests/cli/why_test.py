@@ -211,6 +211,8 @@ class Bind(Situation):
             answer = self.expect("time_wait", f"127.0.0.1:{port}", "--reuseport")
             self.assertEqual(answer.sure, "possible")
             self.assertIn("set SO_REUSEPORT, unless the one before had set it, too", answer.sentence)
+        self.socket(port=PORT + 1, SO_REUSEPORT=1, listen=1)
+        self.assertIn("time_wait", self.expect("none", f"127.0.0.1:{PORT + 1}", "--reuseport").excluded)
         self.socket(port=PORT + 1, SO_REUSEPORT=1)
 
     def test_time_wait_of_the_client_is_not_the_servers(self):

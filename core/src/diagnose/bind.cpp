@@ -115,6 +115,7 @@ public:
                 each.state == socket_state::listening ||
                 (each.state == socket_state::bound && each.over == ip::transport::udp);
             servers |= serves_here;
+            shared_ |= serves_here && is_shared(each);
             if (serves_here) {
                 server(each);
             } else if (each.state == socket_state::bound) {
@@ -395,6 +396,11 @@ private:
             return;
         }
         const bool shares = into_.asked().reuse_port;
+        if (shared_) {
+            into_.exclude(cause::time_wait, "whoever listens at " + text_ +
+                                                " with SO_REUSEPORT set is not kept out by them");
+            return;
+        }
         finding made{cause::time_wait,
                      shares ? sureness::possible : sure,
                      counted(count, "connection") + " in TIME-WAIT " +
@@ -441,6 +447,7 @@ private:
     ip::endpoint at_;
     std::string text_;
     bool v6_socket_;
+    bool shared_ = false; // with somebody who serves there
 };
 
 } // namespace
