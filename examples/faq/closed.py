@@ -1,4 +1,4 @@
-"""What a program sees when the other end has closed (II.1 and II.13)."""
+"""What a program sees when the other end has closed (II.1)."""
 
 import select
 import socket

@@ -1,4 +1,4 @@
-"""Ways to wait for a socket: what each of them says, and how often (II.9 and II.14)."""
+"""Ways to wait for a socket: what each of them says, and how often (II.9)."""
 
 import fcntl
 import os

@@ -254,6 +254,13 @@ class Faq(unittest.TestCase):
         self.assertEqual(re.findall(r'^<a id="([^"]+)"></a>$', FAQ.read_text(), re.MULTILINE), asked)
         self.assertEqual(re.findall(r"^### (I+V?\.\d+) ", FAQ.read_text(), re.MULTILINE), asked)
 
+    def test_every_answer_has_its_three_parts_and_an_example(self):
+        for answer in re.split(r"^### ", FAQ.read_text(), flags=re.MULTILINE)[1:]:
+            said = re.findall(r"^\*(Then|Now|portico):\*|^(<!-- run)", answer, re.MULTILINE)
+            parts = [each for each, _ in said if each]
+            self.assertEqual(parts[:3], ["Then", "Now", "portico"], answer)
+            self.assertTrue(any(run for _, run in said), answer)
+
     def test_its_links_to_questions_lead_somewhere(self):
         linked = set(re.findall(r"\]\(#([^)]+)\)", FAQ.read_text()))
         self.assertEqual(linked - set(re.findall(r'<a id="([^"]+)"></a>', FAQ.read_text())), set())
