@@ -36,8 +36,11 @@ struct why_options {
     bool verbose = false;
 };
 
-int complain(const std::string& text, side whose = side::caller) {
+int complain(const why_options& asked, const std::string& text, side whose = side::caller) {
     std::cerr << "portico: why: " << text << (text.ends_with('\n') ? "" : "\n");
+    if (asked.as_json) {
+        std::cout << to_plain_json(why_json(text, exit_code(whose))) << '\n';
+    }
     return exit_code(whose);
 }
 
@@ -66,7 +69,8 @@ int explain_process(const why_options& asked, const run::diagnose_options& how) 
     if (!made) {
         const bool refused = made.error() == std::errc::permission_denied ||
                              made.error() == std::errc::operation_not_permitted;
-        return complain("--pid " + std::to_string(*asked.pid) + ": " + made.error().message() +
+        return complain(asked,
+                        "--pid " + std::to_string(*asked.pid) + ": " + made.error().message() +
                             (refused ? "; run this as root (sudo) or as the user of that process"
                                      : "; give the number of a process that runs"),
                         refused ? side::system : side::caller);
@@ -84,7 +88,7 @@ int explain_process(const why_options& asked, const run::diagnose_options& how) 
 int explain_address(const why_options& asked, const run::diagnose_options& how) {
     const auto question = read_why_question(wish_of(asked));
     if (!question) {
-        return complain(question.error());
+        return complain(asked, question.error());
     }
     if (!question->remark.empty()) {
         std::cerr << "portico: why: " << question->remark << '\n';
@@ -107,15 +111,15 @@ int run_why(const why_options& asked) {
     if (!asked.from.empty()) {
         const auto client = ip::parse_address(asked.from);
         if (!client) {
-            return complain("--from: give the address of the client\n" +
-                            ip::explain(asked.from, client.error()));
+            return complain(asked, "--from: give the address of the client\n" +
+                                       ip::explain(asked.from, client.error()));
         }
         how.client = *client;
     }
     if (asked.address.empty() == !asked.pid) {
-        return complain(!asked.pid ? "give the address that fails, as in portico why :8080, "
-                                     "or a process by --pid"
-                                   : "give an address or --pid, and not both");
+        return complain(asked, !asked.pid ? "give the address that fails, as in portico why :8080, "
+                                            "or a process by --pid"
+                                          : "give an address or --pid, and not both");
     }
     return asked.pid ? explain_process(asked, how) : explain_address(asked, how);
 }

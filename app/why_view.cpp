@@ -138,4 +138,8 @@ json::object why_json(const run::process_places& made) {
             {"unseen", texts(made.unseen)}};
 }
 
+json::object why_json(const std::string& error, int exit_code) {
+    return {{"error", error.substr(0, error.find_last_not_of('\n') + 1)}, {"exit_code", exit_code}};
+}
+
 } // namespace portico::app

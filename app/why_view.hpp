@@ -26,5 +26,7 @@ struct why_style {
 //   {"pid": 1, "name": "...", "command": "...", "user": 0, "unit": null, "container": null,
 //    "sockets": [{"socket": "tcp 0.0.0.0:80: listening, ...", "diagnosis": {...}}], "unseen": []}
 [[nodiscard]] boost::json::object why_json(const run::process_places& made);
+// Of a question that cannot be answered: {"error": "...", "exit_code": 100}
+[[nodiscard]] boost::json::object why_json(const std::string& error, int exit_code);
 
 } // namespace portico::app

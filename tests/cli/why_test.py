@@ -1125,8 +1125,17 @@ class Telling(Situation):
                             ([":http-x"], "no service called"), (["fd:3"], "inherited"), ([":80", "--bnd"], "--bind"),
                             (["@eth9:80"], "eth9"), (["@lo:80", "--connect"], "whom to reach")):
             done = self.text(*words)
-            self.assertEqual(done.returncode, 100, (words, done))
+            self.assertEqual((done.returncode, done.stdout), (100, ""), (words, done))
             self.assertIn(said, done.stderr)
+
+    def test_a_question_that_cannot_be_read_is_told_in_json_too(self):
+        for words, said in (([":0"], "port 0"), (["--pid", 999999999], "--pid 999999999"), ([], "give the address that fails"),
+                            (["x y"], "the address cannot be read"), ([":80", "--from", "x"], "--from")):
+            answer = self.why(*words)
+            self.assertEqual(sorted(answer.all), ["error", "exit_code"], answer)
+            self.assertEqual((answer.code, answer.all["exit_code"]), (100, 100))
+            self.assertIn(said, answer.all["error"])
+            self.assertEqual(answer.err, f"portico: why: {answer.all['error']}\n")
 
     def test_filters_are_told_to_be_not_seen(self):
         self.needs("nft")
