@@ -102,10 +102,17 @@ public:
     void read() {
         documents_.push_back({made_.files.front(), {}}); // for what is in no file
         put_outer_settings(outer_, documents_, is_whole_, wrong_);
+        std::vector<complaints> to;
         for (const auto& document : documents_) {
-            complaints to{wrong_, document.file, outer_};
-            for (const auto& each : document.inside) {
-                read_top(each, to);
+            to.emplace_back(wrong_, document.file, outer_);
+        }
+        for (const bool services : {false, true}) { // which are as the process is
+            for (std::size_t i = 0; i < documents_.size(); ++i) {
+                for (const auto& each : documents_[i].inside) {
+                    if ((each.key == "service") == services) {
+                        read_top(each, to[i]);
+                    }
+                }
             }
         }
     }
@@ -257,10 +264,17 @@ private:
                 complain_twice("service " + in_quotes(each.key), before->second, here,
                                "each service has a name of its own");
             }
-            if (auto made = read_service_entry(each, read_, to)) {
+            if (auto made = read_service_entry(each, as_its_user(), to)) {
                 add_service(*std::move(made));
             }
         }
+    }
+
+    [[nodiscard]] service_reader as_its_user() const {
+        return [this](service_request asked, std::span<const plan::wish> wishes) {
+            asked.programs.host_user = process_settings_.user;
+            return read_(asked, wishes);
+        };
     }
 
     void add_service(read_service_table which) {

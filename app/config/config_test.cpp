@@ -214,6 +214,19 @@ TEST(config, who_is_not_there_is_told_at_its_key_with_the_other_mistakes) {
                                      "conf.d/s.toml:3:1: 'user': no u\n");
 }
 
+TEST(config, services_know_the_user_of_the_process_wherever_that_stands) {
+    std::vector<std::string> users;
+    const auto read =
+        parse_config({{"p.toml", "[service.x]\nlisten = ':7'\nprogram = ['/bin/cat']\n"},
+                      {"conf.d/s.toml", "[serve]\nuser = 'u'\n"}},
+                     [&](const service_request& asked, std::span<const plan::wish>) {
+                         users.push_back(asked.programs.host_user);
+                         return service_choice{};
+                     });
+    ASSERT_TRUE(read) << to_text(read.error());
+    EXPECT_THAT(users, ElementsAre("u"));
+}
+
 TEST(config, a_group_of_the_process_needs_a_user) {
     const std::string service = "[service.x]\nlisten = ':7'\nbuiltin = 'echo'\n[serve]\n";
     EXPECT_EQ(faults(service + "group = 'g'\n"),

@@ -163,18 +163,18 @@ TEST(outer_settings, mistakes_are_told_with_those_of_the_file_and_behind_them) {
               "    write --set service.NAME.KEY=VALUE\n"
               "--set a.b.c.d.e: this key has too many dots\n"
               "    the longest is service.NAME.env.VARIABLE\n"
-              "--set service.web.max-conections: unknown key 'max-conections'; did you mean "
-              "'max-connections'?\n"
-              "--set service.web.max-connections: 'max-connections' takes a whole number, and this "
-              "is a text\n"
-              "    write max-connections = 1, without quotes\n"
               "--set serve.usr: unknown key 'usr'; did you mean 'user'?\n"
               "--set serve.sandbox: 'yes' is no value of 'sandbox'\n"
               "    one of \"auto\", \"on\", \"off\"\n"
               "--set sreve.user: unknown table 'sreve'; did you mean 'serve'?\n"
               "    there are [log], [serve], [metrics] and [service.NAME]\n"
               "--set user: unknown key 'user' outside of a table\n"
-              "    it goes into [serve]\n");
+              "    it goes into [serve]\n"
+              "--set service.web.max-conections: unknown key 'max-conections'; did you mean "
+              "'max-connections'?\n"
+              "--set service.web.max-connections: 'max-connections' takes a whole number, and this "
+              "is a text\n"
+              "    write max-connections = 1, without quotes\n");
 }
 
 TEST(outer_settings, a_service_is_not_missed_where_a_file_cannot_be_read) {

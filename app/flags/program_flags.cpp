@@ -53,15 +53,17 @@ bool is_our_own(const os::user_account& who) {
            who.group == ::getgid() && who.group == ::getegid();
 }
 
-// HOME and so on are of the user that it becomes.
+// HOME and so on are of the user that it becomes. Who has no name has none of them, and not ours.
 void set_account_variables(const os::user_account& who, std::vector<std::string>& environment) {
+    std::erase_if(environment, [](const std::string& each) {
+        return each.starts_with("USER=") || each.starts_with("LOGNAME=") ||
+               each.starts_with("HOME=") || each.starts_with("SHELL=");
+    });
     if (who.name.empty()) {
         return;
     }
-    serve::set_variable(environment, {"USER", who.name});
-    serve::set_variable(environment, {"LOGNAME", who.name});
-    serve::set_variable(environment, {"HOME", who.home});
-    serve::set_variable(environment, {"SHELL", who.shell});
+    environment.insert(environment.end(), {"USER=" + who.name, "LOGNAME=" + who.name,
+                                           "HOME=" + who.home, "SHELL=" + who.shell});
 }
 
 or_setting_error<void> read_ids(const program_flags& flags, run::program_options& into) {
@@ -72,6 +74,11 @@ or_setting_error<void> read_ids(const program_flags& flags, run::program_options
             return tl::unexpected{group.error()};
         }
         how.group = *group;
+    }
+    if (flags.user.empty() && !flags.host_user.empty()) {
+        if (const auto who = find_user(flags.host_user); who && *who) { // else it cannot be become
+            set_account_variables(**who, into.environment);
+        }
     }
     if (!flags.user.empty()) {
         auto who = read_user(flags);

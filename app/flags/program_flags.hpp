@@ -29,6 +29,8 @@ struct program_flags {
     std::optional<duration> time_limit{};
     std::string errors = "inherit"; // --stderr
     bool wait = false;
+    // No flag: who this process becomes, as whom programs without a user of their own run.
+    std::string host_user{};
 };
 
 void add_program_flags(CLI::App& verb, program_flags& flags);

@@ -85,6 +85,42 @@ TEST_F(program_flags_test, a_user_brings_its_groups_and_its_home) {
     EXPECT_EQ(run::find_trouble(*made), std::nullopt);
 }
 
+std::vector<std::string> of_account(const std::vector<std::string>& environment) {
+    std::vector<std::string> found;
+    std::copy_if(environment.begin(), environment.end(), std::back_inserter(found),
+                 [](const std::string& each) {
+                     const auto name = each.substr(0, each.find('='));
+                     return name == "HOME" || name == "USER" || name == "LOGNAME" ||
+                            name == "SHELL";
+                 });
+    return found;
+}
+
+TEST_F(program_flags_test, without_a_user_of_its_own_it_has_the_home_of_who_it_runs_as) {
+    flags.host_user = "nobody";
+    flags.env = {"SHELL=/bin/mine"};
+    const auto made = read();
+    ASSERT_TRUE(made);
+    EXPECT_THAT(of_account(made->environment),
+                testing::UnorderedElementsAre("HOME=/nonexistent", "USER=nobody", "LOGNAME=nobody",
+                                              "SHELL=/bin/mine"));
+    EXPECT_EQ(made->settings.user, std::nullopt) << "it is that user already";
+    flags.user = "root";
+    flags.host_user = "daemon";
+    EXPECT_THAT(of_account(read()->environment), Contains("USER=root"));
+}
+
+TEST_F(program_flags_test, a_number_without_a_name_has_nobodys_home) {
+    flags.user = "70001";
+    flags.group = "70002";
+    ::setenv("LOGNAME", "who-started-it", 0);
+    const auto made = read();
+    ASSERT_TRUE(made);
+    EXPECT_THAT(of_account(made->environment), ElementsAre());
+    flags.env = {"HOME=/srv"};
+    EXPECT_THAT(of_account(read()->environment), ElementsAre("HOME=/srv"));
+}
+
 TEST_F(program_flags_test, a_group_and_groups_take_the_place_of_the_users) {
     if (::geteuid() != 0) {
         GTEST_SKIP() << "only root may become another user";

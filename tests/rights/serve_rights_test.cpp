@@ -91,6 +91,36 @@ TEST_F(serve_rights, root_that_names_no_user_is_warned_once) {
         testing::Not(HasSubstr(warning)));
 }
 
+TEST_F(serve_rights, programs_have_the_home_of_who_they_run_as) {
+    const auto tells = [](const std::string& name, int port, const std::string& more) {
+        return "[service." + name + "]\nlisten = '127.0.0.1:" + std::to_string(port) +
+               "'\nprogram = ['sh', '-c', 'id -u; env | grep -E \"^(HOME|USER|LOGNAME|SHELL)=\" "
+               "| sort']\n" +
+               more;
+    };
+    const auto told = [](int port) {
+        return read_to_end(connect_to(at("127.0.0.1:" + std::to_string(port)))).text;
+    };
+    const std::string of_nobody = "65534\nHOME=/nonexistent\nLOGNAME=nobody\nSHELL=";
+    const std::string of_daemon = "1\nHOME=/usr/sbin\nLOGNAME=daemon\nSHELL=";
+    const auto all = serve_as() + tells("as-the-host", 7001, "") +
+                     tells("of-its-own", 7002, "user = 'daemon'\n") +
+                     tells("without-a-name", 7003, "user = '70001'\ngroup = '70001'\n");
+    write(all);
+    testkit::process_options how;
+    how.environment = {
+        {"HOME", "/root"}, {"USER", "root"}, {"LOGNAME", "root"}, {"SHELL", "/bin/rootsh"}};
+    auto server = serve(how);
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7003")) << server.err();
+    EXPECT_THAT(told(7001), testing::StartsWith(of_nobody));
+    EXPECT_THAT(told(7002), testing::StartsWith(of_daemon));
+    EXPECT_THAT(told(7003),
+                testing::AllOf(testing::StartsWith("70001\n"), testing::Not(HasSubstr("root"))));
+    write(all + tells("later", 7004, ""));
+    ASSERT_TRUE(reloaded(server, server.pid(), 1));
+    EXPECT_THAT(told(7004), testing::StartsWith(of_nobody));
+}
+
 // As under a manager that gives ambient capabilities.
 TEST_F(serve_rights, ambient_capabilities_are_for_it_alone_and_low_ports_all_that_is_kept) {
     const std::string program =
