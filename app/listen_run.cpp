@@ -41,6 +41,7 @@ int listen_run::run(std::vector<plan::wish> wishes) {
     has_terminal_ = app::has_terminal();
     // Who started us may have ignored it, and then nobody could tell how a program ended.
     std::signal(SIGCHLD, SIG_DFL);
+    os::raise_descriptor_limit();
     wait_for_signal();
     wishes_ = std::move(wishes);
     run::async_listen(context_.get_executor(), wishes_, deadline::after(os::now(), patience_),
@@ -111,7 +112,7 @@ void listen_run::start_status(run::listen_outcome outcome, const std::vector<pla
                                        [this](status_form how) { return status(how); });
         }),
         std::move(outcome.sockets), wishes, [] {});
-    if (const auto done = status_->start(os::descriptors_left()); !done) {
+    if (const auto done = status_->start({os::descriptors_left()}); !done) {
         return fail(done.error());
     }
     start_service();
@@ -131,8 +132,8 @@ std::string listen_run::status(status_form how) const {
 }
 
 void listen_run::start_service() {
-    const auto prepared = service_->prepare(os::descriptors_left(), [this] {
-        if (const auto done = service_->start(os::descriptors_left()); !done) {
+    const auto prepared = service_->prepare({os::descriptors_left()}, [this] {
+        if (const auto done = service_->start({os::descriptors_left()}); !done) {
             fail(done.error());
         }
     });

@@ -155,6 +155,16 @@ IN_CHILD void place_descriptors(launch& my) {
     }
 }
 
+IN_CHILD void lower_descriptor_limit() {
+    std::array<std::uint64_t, 2> both; // NOLINT: written before it is read
+    if (soft_descriptor_limit != 0 &&
+        call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, both.data()) >= 0 &&
+        both[0] > soft_descriptor_limit) {
+        both[0] = soft_descriptor_limit;
+        call(SYS_prlimit64, 0, RLIMIT_NOFILE, both.data(), nullptr); // lowering cannot fail
+    }
+}
+
 IN_CHILD void set_limits(launch& my) {
     const resource_limit* const all = my.settings->limits.data();
     for (std::size_t i = 0; i < my.settings->limits.size(); ++i) {
@@ -233,12 +243,15 @@ IN_CHILD void write_pid(char* to) {
 
 } // namespace
 
+std::uint64_t soft_descriptor_limit = 0;
+
 IN_CHILD int run_child(void* what) {
     launch& my = *static_cast<launch*>(what);
     const auto& how = *my.settings;
     reset_signals();
     set_process_group(my);
     place_descriptors(my);
+    lower_descriptor_limit();
     set_limits(my);
     if (how.nice && call(SYS_setpriority, PRIO_PROCESS, 0, *how.nice) < 0) {
         fail(my, spawn_step::nice, errno);

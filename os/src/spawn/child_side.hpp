@@ -26,6 +26,9 @@ struct launch {
 // The digits of the largest process id, and the zero after them.
 constexpr std::size_t pid_room = 12;
 
+// The soft RLIMIT_NOFILE of a program; 0: as it is here.
+extern std::uint64_t soft_descriptor_limit;
+
 // `what` is a launch. For clone(2): never returns.
 int run_child(void* what);
 

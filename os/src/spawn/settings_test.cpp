@@ -177,6 +177,31 @@ TEST(spawn_settings, the_limits_are_set_while_they_may) {
     EXPECT_EQ(text, "101\n");
 }
 
+TEST(spawn_settings, a_raised_limit_of_descriptors_is_for_us_alone) {
+    const auto text = told_by_process([]() -> std::string {
+        const rlimit few{100, 200};
+        if (::setrlimit(RLIMIT_NOFILE, &few) != 0) {
+            return "cannot";
+        }
+        raise_descriptor_limit();
+        raise_descriptor_limit(); // the first one counts
+        auto all = std::to_string(count_descriptors().most) + '\n';
+        all += said("ulimit -Sn; ulimit -Hn", {});
+        all += said("ulimit -n", {.limits = {{RLIMIT_NOFILE, 150, 150}}});
+        const rlimit fewer{50, 200};
+        return ::setrlimit(RLIMIT_NOFILE, &fewer) == 0 ? all + said("ulimit -Sn", {}) : "cannot";
+    });
+    EXPECT_EQ(text, "200\n100\n200\n150\n50\n");
+}
+
+TEST(spawn_settings, the_limit_of_descriptors_stays_when_nobody_raised_it) {
+    const auto text = told_by_process([]() -> std::string {
+        const rlimit few{100, 200};
+        return ::setrlimit(RLIMIT_NOFILE, &few) == 0 ? said("ulimit -Sn", {}) : "cannot";
+    });
+    EXPECT_EQ(text, "100\n");
+}
+
 class in_new_root : public testing::Test {
 protected:
     void SetUp() override {

@@ -1,6 +1,7 @@
 // Where programs lie, and how they end.
 
 #include "portico/os/spawn.hpp"
+#include "child_side.hpp"
 #include "socket/call.hpp"
 
 #include <algorithm>
@@ -201,6 +202,18 @@ descriptor_count count_descriptors() noexcept {
         --made.open; // the directory itself
     }
     return made;
+}
+
+void raise_descriptor_limit() noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) {
+        return;
+    }
+    const auto before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) == 0 && soft_descriptor_limit == 0) {
+        soft_descriptor_limit = before;
+    }
 }
 
 std::size_t descriptors_left() noexcept {

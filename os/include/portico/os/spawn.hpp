@@ -192,5 +192,9 @@ struct descriptor_count {
 [[nodiscard]] descriptor_count count_descriptors() noexcept;
 // How many it may still open.
 [[nodiscard]] std::size_t descriptors_left() noexcept;
+// The soft RLIMIT_NOFILE becomes the hard one. What spawn() starts from now on has the soft one
+// from before, unless its settings say another: there are programs that use select(2), or close
+// every number there is. Threads: called before there are others.
+void raise_descriptor_limit() noexcept;
 
 } // namespace portico::os
