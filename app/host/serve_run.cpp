@@ -23,6 +23,7 @@ int serve_run::run() {
     }
     // Who started us may have ignored it, and then nobody could tell how a program ended.
     std::signal(SIGCHLD, SIG_DFL);
+    os::raise_descriptor_limit();
     wait_for_signal();
     if (!take_over() || !claim_pid_file()) {
         return exit_code(side::system);
@@ -86,7 +87,7 @@ void serve_run::reload() {
         }
         log_.write(severity::error, "wrong in the configuration", what);
     }
-    ++reloads_failed_;
+    count_failed_reload();
     log_.write(severity::error, "not reloaded: everything goes on as it was",
                {{"errors", std::uint64_t{read.error().size()}}});
     answer_reload({exit_code(side::caller), "not reloaded: everything goes on as it was\n"
@@ -96,13 +97,19 @@ void serve_run::reload() {
     finish();
 }
 
+void serve_run::count_failed_reload() {
+    ++reloads_failed_;
+    last_reload_failed_ = true;
+}
+
 // It says so as soon as nobody else accepts any more.
 void serve_run::tell_ready() {
     os::notice told;
     told.ready = true;
     const auto count = number_of_services();
     told.status = std::to_string(count) + (count == 1 ? " service" : " services") +
-                  (reloads_ == 0 ? "" : ", reloaded " + std::to_string(reloads_) + " times");
+                  (reloads_ == 0 ? "" : ", reloaded " + std::to_string(reloads_) + " times") +
+                  (last_reload_failed_ ? "; the last reload failed, the log says why" : "");
     manager_.tell(told, log_);
     if (const auto sockets = shared_sockets()) {
         manager_.keep(*sockets, log_);

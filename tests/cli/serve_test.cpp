@@ -546,7 +546,18 @@ TEST_F(serve_command, a_manager_is_told_of_the_start_a_reload_a_handover_and_the
                       Not(HasSubstr("WATCHDOG"))));
     ASSERT_TRUE(reload(server, 1));
     EXPECT_THAT(manager.wait_for("RELOADING=1"), HasSubstr("MONOTONIC_USEC="));
-    EXPECT_THAT(manager.wait_for("READY=1"), HasSubstr("reloaded 1 times"));
+    EXPECT_THAT(manager.wait_for("READY=1"),
+                AllOf(HasSubstr("reloaded 1 times"), Not(HasSubstr("failed"))));
+    write("[service.a]\nlisten = \"localhost:7001\"\n"); // and nothing that answers
+    server.signal(SIGHUP);
+    EXPECT_THAT(manager.wait_for("READY=1"), HasSubstr("reloaded 1 times; the last reload failed"));
+    write("[service.a]\nlisten = \"192.0.2.77:7001\"\nprogram = [\"env\"]\n"); // not ours
+    server.signal(SIGHUP);
+    EXPECT_THAT(manager.wait_for("READY=1"), HasSubstr("the last reload failed"));
+    write("[service.a]\nlisten = \"localhost:7001\"\nprogram = [\"env\"]\n");
+    ASSERT_TRUE(reload(server, 2));
+    EXPECT_THAT(manager.wait_for("READY=1"),
+                AllOf(HasSubstr("reloaded 2 times"), Not(HasSubstr("failed"))));
     const auto old = connect_to(at("[::1]:7001")); // it is told of who is there until it ends
     server.signal(SIGUSR2);
     const auto next = server.wait_for_out("handed over to (\\d+)\n");
