@@ -12,6 +12,21 @@ std::size_t pipes_that_fit(std::size_t engines, std::size_t descriptors) {
     return std::min<std::size_t>(256, descriptors / 32 / engines);
 }
 
+// Whether who connects there comes to this socket. Of this host are the addresses that are their
+// own source.
+bool leads_to(const run::target_place& place, const run::bound_socket& socket) {
+    const auto* to = std::get_if<ip::endpoint>(&place.at);
+    const auto* at = std::get_if<ip::endpoint>(&socket.at);
+    if (socket.over != ip::transport::tcp || to == nullptr || at == nullptr) {
+        return socket.over == ip::transport::tcp && place.at == socket.at;
+    }
+    const bool is_here =
+        place.from && place.from->address.with_zone({}) == to->address.with_zone({});
+    const bool has_all = at->address.is_unspecified() && is_here &&
+                         (at->address.is_v4() == to->address.is_v4() || !socket.v6only);
+    return at->port == to->port && (has_all || at->address == to->address);
+}
+
 } // namespace
 
 relay_run::relay_run(boost::asio::io_context& context, event_log& log, run::relay_options how,
@@ -37,6 +52,7 @@ result<void> relay_run::start(const run::listener& sockets, std::span<const plan
         log_.write(severity::warning, "a target cannot be found; it is asked for again",
                    {{"detail", trouble}});
     }
+    warn_of_rings(sockets.sockets());
     const auto max_connections = door->settings().max_connections;
     auto group = std::make_unique<run::relay_group>(context_.get_executor(), how_.settings,
                                                     targets_, std::move(door), wishes.size(),
@@ -51,6 +67,18 @@ result<void> relay_run::start(const run::listener& sockets, std::span<const plan
     }
     meter_->attach(threads_->group(), sockets.sockets(), wishes, max_connections);
     return watch_egress();
+}
+
+void relay_run::warn_of_rings(std::span<const run::bound_socket> sockets) {
+    for (const auto& place : targets_->places()) {
+        if (std::any_of(sockets.begin(), sockets.end(),
+                        [&](const auto& each) { return leads_to(place, each); })) {
+            log_.write(severity::warning,
+                       "a target is an address that this service listens at itself: each "
+                       "connection comes back, until there are no more",
+                       {{"target", ip::to_text(place.at)}});
+        }
+    }
 }
 
 result<void> relay_run::watch_egress() {

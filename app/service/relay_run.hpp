@@ -47,6 +47,7 @@ public:
     [[nodiscard]] bool log_counters();
 
 private:
+    void warn_of_rings(std::span<const run::bound_socket> sockets);
     [[nodiscard]] result<void> watch_egress();
     void handle_egress(bool is_there, const std::string& why);
 

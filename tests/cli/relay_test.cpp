@@ -16,6 +16,21 @@ using testkit::run_command;
 
 class relay_command : public command_test {};
 
+TEST_F(relay_command, one_to_itself_is_warned_of) {
+    for (const std::vector<std::string>& each :
+         {std::vector<std::string>{":5301", "--to", "127.0.0.1:5301"},
+          {"[::1]:5301", "--to", "localhost:5301"}}) {
+        listening server{each};
+        EXPECT_TRUE(server->wait_for_err("level=warning msg=\"a target is an address that this "
+                                         "service listens at itself.*target=.*5301"))
+            << each[0];
+        EXPECT_EQ(server.end(), 0);
+    }
+    listening other{{"127.0.0.1:5301", "--to", "127.0.0.1:5302,127.0.0.2:5301"}};
+    EXPECT_EQ(other.end(), 0);
+    EXPECT_THAT(other->err(), testing::Not(HasSubstr("itself")));
+}
+
 TEST_F(relay_command, it_passes_ends_on_one_by_one) {
     NEEDS("nc");
     NEEDS("socat");

@@ -223,6 +223,15 @@ std::vector<relay::target_state> target_board::snapshot() const {
     return balancer_.snapshot();
 }
 
+std::vector<target_place> target_board::places() const {
+    std::vector<target_place> all;
+    const std::lock_guard locked{mutex_};
+    for (const auto& each : published_) {
+        all.insert(all.end(), each.places.begin(), each.places.end());
+    }
+    return all;
+}
+
 std::string target_board::trouble() const {
     const std::lock_guard locked{mutex_};
     return trouble_;

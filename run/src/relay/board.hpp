@@ -46,6 +46,7 @@ public:
     void handle_failed(instant now, relay::target_id target, relay::way which,
                        const error& why) override;
     [[nodiscard]] std::vector<relay::target_state> snapshot() const override;
+    [[nodiscard]] std::vector<target_place> places() const override;
     // Why a target has no address, for a person; empty when all have some.
     [[nodiscard]] std::string trouble() const override;
     [[nodiscard]] std::size_t capacity() const noexcept override { return published_.size(); }

@@ -49,6 +49,8 @@ public:
                                const error& why) = 0;
     // For a status page.
     [[nodiscard]] virtual std::vector<relay::target_state> snapshot() const = 0;
+    // Where all of them are now, in no order.
+    [[nodiscard]] virtual std::vector<target_place> places() const { return {}; }
     // Why there may be none to choose, for a person; may be empty.
     [[nodiscard]] virtual std::string trouble() const = 0;
     // Every id is below it.
