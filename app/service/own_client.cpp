@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <sys/socket.h>
 #include <utility>
 
@@ -28,6 +29,9 @@ public:
     }
 
     void start(run::accepted from, std::uint64_t number, ended done) override {
+        if (all_.size() >= most_own_clients) {
+            end_oldest();
+        }
         make_()->start(std::move(from), number, std::move(done), all_);
     }
     void stop_now() override {
@@ -38,6 +42,14 @@ public:
     }
 
 private:
+    void end_oldest() {
+        const auto oldest = std::find_if(all_.begin(), all_.end(),
+                                         [](const auto& each) { return each->has_limit(); });
+        if (oldest != all_.end()) {
+            asio::post(executor_, [each = *oldest] { each->finish(); });
+        }
+    }
+
     const asio::any_io_executor executor_;
     const std::function<std::shared_ptr<own_client>()> make_;
     own_client::list all_;
@@ -74,7 +86,13 @@ void own_client::limit_time() {
     limit_time(patience);
 }
 
+void own_client::unlimit_time() {
+    has_limit_ = false;
+    whole_.cancel();
+}
+
 void own_client::limit_time(duration span) {
+    has_limit_ = true;
     whole_.expires_after(span);
     whole_.async_wait([self = shared_from_this()](error_code stopped) {
         if (!stopped) {

@@ -8,6 +8,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -32,6 +33,9 @@ public:
                list& all);
     // Whatever is pending ends without effect; tell() is owed.
     void close();
+    void finish();
+    // False while it waits for us, and not we for it.
+    [[nodiscard]] bool has_limit() const noexcept { return has_limit_; }
     void tell() { std::exchange(done_, nullptr)(std::move(end_)); }
 
 protected:
@@ -39,8 +43,7 @@ protected:
     virtual void begin() = 0;
     virtual void cancel() {} // what waits besides the socket
     void limit_time();       // five seconds from now
-    void unlimit_time() { whole_.cancel(); }
-    void finish();
+    void unlimit_time();
     [[nodiscard]] bool is_over() const noexcept { return is_over_; }
 
     run::stream socket_;
@@ -55,7 +58,12 @@ private:
     list* all_ = nullptr;
     list::iterator where_;
     bool is_over_ = false;
+    bool has_limit_ = false;
 };
+
+// So many are answered at once; the one that has been here longest goes when there are more, as it
+// may be one that says nothing.
+inline constexpr std::size_t most_own_clients = 16;
 
 // `make` makes a client for each connection.
 [[nodiscard]] std::unique_ptr<run::stream_service>

@@ -1,5 +1,7 @@
 #include "service/own_service.hpp"
 
+#include "service/own_client.hpp"
+
 #include "portico/ip/listen_address.hpp"
 
 #include <utility>
@@ -39,7 +41,7 @@ plan::wish private_wish(const ip::unix_name& where) {
 service_choice own_choice(decltype(service_choice::ours) make) {
     service_choice made;
     made.ours = std::move(make);
-    made.door.max_connections = 16;
+    made.door.max_connections = most_own_clients + 1;
     return made;
 }
 

@@ -186,13 +186,22 @@ TEST_F(serve_status, only_get_metrics_is_answered_over_http) {
         put(slow, std::string_view{&each, 1});
     }
     EXPECT_THAT(read_to_end(slow).text, StartsWith("HTTP/1.1 200 OK\r\n"));
-    // Silent ones are sent away, and hold up nobody for ever.
+}
+
+TEST_F(serve_status, clients_that_say_nothing_hold_up_nobody) {
+    write("[metrics]\nlisten = '127.0.0.1:9108'\n[service.a]\nlisten = '127.0.0.1:7001'\n"
+          "builtin = 'echo'\n");
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:9108")) << server.err();
     std::vector<os::fd> silent;
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 40; ++i) {
         silent.push_back(connect_to(at("127.0.0.1:9108")));
     }
-    EXPECT_EQ(read_to_end(silent.front()).text, "");
     EXPECT_THAT(page(), HasSubstr("portico_connections_active{service=\"a\""));
+    // That did not take until those had had their time: the last ones are still there.
+    put(silent.back(), "GET /metrics HTTP/1.0\r\n\r\n");
+    EXPECT_THAT(read_to_end(silent.back()).text, StartsWith("HTTP/1.1 200 OK"));
+    EXPECT_EQ(read_to_end(silent.front()).text, "");
 }
 
 TEST_F(serve_status, the_socket_has_a_table_and_json) {
