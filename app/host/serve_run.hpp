@@ -89,6 +89,7 @@ private:
     void spread(std::vector<run::bound_socket> sockets);
     void prepare();
     void handle_prepared();
+    [[nodiscard]] descriptor_room room(std::size_t services);
     [[nodiscard]] bool goes_on(const hosted_service& which) const;
     void swap();
     void tell_done(const std::vector<hosted_service>& before);
@@ -139,6 +140,7 @@ private:
     [[nodiscard]] std::size_t number_of_services() const;
     void add_counts(fields& to) const;
     void tell_ready();
+    void count_failed_reload();
     [[nodiscard]] os::sys_result<std::vector<run::held_socket>> shared_sockets() const;
 
     std::string path_;
@@ -155,6 +157,7 @@ private:
     std::unique_ptr<transition> coming_;
     std::uint64_t reloads_ = 0;
     std::uint64_t reloads_failed_ = 0;
+    bool last_reload_failed_ = false;
     std::uint64_t handovers_ = 0; // that led to this process
     std::uint64_t handovers_failed_ = 0;
     const instant began_ = os::now();
@@ -168,6 +171,7 @@ private:
     std::string handover_program_; // that was asked for; empty: as it was started
     std::unique_ptr<run::network_watch> network_;
     serve_config now_; // what is running
+    std::shared_ptr<run::descriptor_budget> budget_;
     deadline start_until_ = deadline::never();
     std::vector<going_socket> going_;
     duration network_pause_{}; // before the addresses are looked at again after a failure

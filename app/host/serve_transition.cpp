@@ -230,7 +230,7 @@ void serve_run::spread(std::vector<run::bound_socket> sockets) {
 void serve_run::prepare() {
     auto& now = *coming_;
     now.preparing = 1;
-    const auto left = os::descriptors_left();
+    const auto has = room(now.made.size());
     for (std::size_t i = 0; i < now.made.size(); ++i) {
         auto& each = now.made[i];
         const auto before =
@@ -245,7 +245,7 @@ void serve_run::prepare() {
             continue;
         }
         ++now.preparing;
-        if (const auto done = each.run->prepare(left, [this] { handle_prepared(); }); !done) {
+        if (const auto done = each.run->prepare(has, [this] { handle_prepared(); }); !done) {
             return fail(each.config.locate(done.error().what), done.error().who);
         }
     }
@@ -260,6 +260,19 @@ void serve_run::handle_prepared() {
         return wait_for_turn();
     }
     swap();
+}
+
+// Some are kept for the pipes of relays, which are a sixteenth at most, and for those that look
+// after the host, for names and for checks of targets.
+descriptor_room serve_run::room(std::size_t services) {
+    const auto left = os::descriptors_left();
+    const auto for_clients = left - left / 16 - std::min<std::size_t>(64, left / 4);
+    if (!budget_) {
+        budget_ = std::make_shared<run::descriptor_budget>(for_clients);
+    } else {
+        budget_->set_left(for_clients);
+    }
+    return {left, std::max<std::size_t>(1, services), budget_};
 }
 
 bool serve_run::goes_on(const hosted_service& which) const {
@@ -281,15 +294,16 @@ void serve_run::swap() {
             failed_.push_back(std::move(binder)); // for when it ends before us
         }
     }
-    const auto left = os::descriptors_left();
+    const auto has = room(now.made.size());
     for (const auto& each : now.made) {
         if (goes_on(each)) {
             continue;
         }
-        if (const auto done = each.run->start(left); !done) {
+        if (const auto done = each.run->start(has); !done) {
             return fail(each.config.locate(done.error().what), done.error().who);
         }
     }
+    static_cast<void>(room(now.made.size())); // each has sockets of its own now
     now.sockets_before = sockets_of(services_);
     const auto successors = sockets_of(now.made);
     const auto gone = deadline::after(os::now(), service_run::longest_close);
@@ -336,6 +350,7 @@ void serve_run::tell_done(const std::vector<hosted_service>& before) {
     }
     watch_network();
     const auto unchanged = coming_->goes_on.size();
+    last_reload_failed_ = false;
     announce("reloaded " + std::to_string(++reloads_) + '\n');
     log_.write(severity::info, "reloaded",
                {{"reloads", reloads_},
@@ -486,7 +501,9 @@ void serve_run::fail(const std::string& why, side who) {
         }
         return context_.stop();
     }
-    reloads_failed_ += coming_->by_network ? 0U : 1U;
+    if (!coming_->by_network) {
+        count_failed_reload();
+    }
     log_.write(severity::error,
                coming_->by_network ? "the addresses of this host have changed, and nothing was done"
                                    : "not reloaded: everything goes on as it was",

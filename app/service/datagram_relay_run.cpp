@@ -46,8 +46,9 @@ datagram_relay_run::datagram_relay_run(boost::asio::io_context& context, event_l
     how_.from = targets_how_.settings.from;
     how_.interface = targets_how_.settings.interface;
     how_.socket_buffer = targets_how_.settings.socket_buffer;
-    who.max_connections = how_.table.capacity;
+    who.max_connections = how_.table.capacity + 1; // who comes to a full table may evict another
     who_ = std::make_shared<run::admission>(std::move(who));
+    at_door_ = who_->join([] {}); // datagrams do not wait
     if (how_.table.capacity < table.capacity) {
         log_.write(severity::warning, "fewer associations than asked for fit",
                    {{"associations", std::uint64_t{how_.table.capacity}},
@@ -85,15 +86,27 @@ result<void> datagram_relay_run::start(std::span<const run::bound_socket> socket
     return watch_egress();
 }
 
-run::association_door datagram_relay_run::door() {
-    if (who_->asks_nothing()) {
+run::association_door datagram_relay_run::door() const {
+    if (who_->asks_nothing() && !who_->settings().descriptors) {
         return {};
     }
     run::association_door made;
-    made.let_in = [who = who_](instant now, const ip::endpoint& client) {
-        return !who->refuse(now, client);
+    made.let_in = [who = who_,
+                   us = at_door_](instant now,
+                                  const ip::endpoint& client) -> std::optional<run::datagram_drop> {
+        if (who->refuse(now, client)) {
+            return run::datagram_drop::denied;
+        }
+        if (who->take_place(us) != run::admission::room::taken) {
+            who->forget(client);
+            return run::datagram_drop::no_socket;
+        }
+        return std::nullopt;
     };
-    made.left = [who = who_](const ip::endpoint& client) { who->forget(client); };
+    made.left = [who = who_, us = at_door_](const ip::endpoint& client) {
+        who->forget(client);
+        who->give_back(us);
+    };
     return made;
 }
 

@@ -44,7 +44,7 @@ public:
     void log_counters();
 
 private:
-    [[nodiscard]] run::association_door door();
+    [[nodiscard]] run::association_door door() const;
     [[nodiscard]] result<void> watch_egress();
     void handle_egress(bool is_there, const std::string& why);
     void log_end(const run::association_end& end);
@@ -56,6 +56,7 @@ private:
     run::relay_options targets_how_;
     run::datagram_relay_settings how_;
     std::shared_ptr<run::admission> who_;
+    std::size_t at_door_ = 0; // our number there
     std::function<void()> over_;
     std::shared_ptr<run::relay_targets> targets_;
     std::unique_ptr<run::datagram_relay> relay_;

@@ -6,6 +6,8 @@
 #include "portico/os/clock.hpp"
 #include "portico/os/spawn.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
@@ -37,6 +39,8 @@ void set_stream_options(const service_choice& choice, const run::listener& open)
 // In tenths of a second: at sockets that others go on with there may always be somebody.
 constexpr int most_looks = 20;
 
+constexpr std::string_view raise_limit = "raise the limit of open files: ulimit -n, LimitNOFILE=";
+
 // How many connections there are descriptors for. Some are kept for what a start of a program needs
 // for a moment.
 std::size_t connections_that_fit(std::size_t left) {
@@ -58,18 +62,18 @@ service_run::service_run(boost::asio::io_context& context, const event_log& log,
 
 // ---- preparing ----
 
-maybe service_run::prepare(std::size_t descriptors, std::function<void()> ready) {
+maybe service_run::prepare(const descriptor_room& room, std::function<void()> ready) {
     ready_ = std::move(ready);
     preparing_ = 1;
     maybe done;
     if (choice_.relay && has_datagrams_) {
-        done = prepare_datagram_relay(descriptors);
+        done = prepare_datagram_relay(room);
     }
     if (done && choice_.relay && has_streams_) {
-        done = prepare_relay(descriptors);
+        done = prepare_relay(room);
     }
     if (done && choice_.socks && has_streams_) {
-        done = prepare_socks(descriptors);
+        done = prepare_socks(room);
     }
     if (done && !choice_.program.path.empty()) {
         done = prepare_program();
@@ -96,12 +100,14 @@ std::function<void()> service_run::once_prepared() {
 }
 
 // Half of the descriptors are left to connections, if there may be some.
-maybe service_run::prepare_datagram_relay(std::size_t descriptors) {
+maybe service_run::prepare_datagram_relay(const descriptor_room& room) {
     ++preparing_;
-    const auto ours = has_streams_ ? descriptors - descriptors / 2 : descriptors;
+    const auto ours = has_streams_ ? room.left - room.left / 2 : room.left;
+    auto who = choice_.door;
+    who.descriptors = room.budget;
     datagram_relay_ =
         std::make_unique<datagram_relay_run>(context_, log_, *choice_.relay, choice_.associations,
-                                             ours, choice_.door, [this] { end_if_idle(); });
+                                             ours, std::move(who), [this] { end_if_idle(); });
     const auto begun = datagram_relay_->prepare(once_prepared());
     if (!begun) {
         return tl::unexpected{service_failure{{"to", begun.error()}, side::caller}};
@@ -109,10 +115,10 @@ maybe service_run::prepare_datagram_relay(std::size_t descriptors) {
     return {};
 }
 
-maybe service_run::prepare_relay(std::size_t descriptors) {
+maybe service_run::prepare_relay(const descriptor_room& room) {
     ++preparing_;
     relay_ = std::make_unique<relay_run>(context_, log_, *choice_.relay, choice_.engines,
-                                         descriptors, [this] {
+                                         room.left / room.services, [this] {
                                              relay_is_over_ = true;
                                              end_if_idle();
                                          });
@@ -123,9 +129,9 @@ maybe service_run::prepare_relay(std::size_t descriptors) {
     return {};
 }
 
-maybe service_run::prepare_socks(std::size_t descriptors) {
+maybe service_run::prepare_socks(const descriptor_room& room) {
     socks_ = std::make_unique<socks_run>(log_, *choice_.socks);
-    auto made = socks_->start(context_.get_executor(), descriptors);
+    auto made = socks_->start(context_.get_executor(), room.left / room.services);
     if (!made) {
         return failed(made.error(), "socks");
     }
@@ -153,7 +159,7 @@ void service_run::open_clones() {
     }
 }
 
-maybe service_run::start(std::size_t descriptors) {
+maybe service_run::start(const descriptor_room& room) {
     listener_->settle();
     watch_groups();
     if (choice_.wait) {
@@ -162,7 +168,7 @@ maybe service_run::start(std::size_t descriptors) {
     }
     const bool has_programs = !choice_.program.path.empty();
     if (has_streams_ || has_programs) {
-        set_limit(descriptors);
+        set_limit(room);
     }
     auto done = has_datagrams_ ? start_datagrams() : maybe{};
     return done && has_streams_ ? start_streams() : done;
@@ -219,23 +225,36 @@ std::size_t service_run::descriptors_of_program() const {
     return run::descriptors_of(choice_.program) + (has_datagrams_ ? 1 : 0);
 }
 
+std::size_t service_run::descriptors_of_connection() const {
+    return relay_ ? 2 : socks_ ? socks_run::descriptors_each : descriptors_of_program();
+}
+
 // A client that waits in the kernel's queue is better off than one that is refused because no
 // descriptor is left.
-void service_run::set_limit(std::size_t descriptors) {
+void service_run::set_limit(const descriptor_room& room) {
     const auto left =
-        descriptors - std::min(descriptors, datagram_relay_ ? datagram_relay_->capacity() : 0);
+        room.left - std::min(room.left, datagram_relay_ ? datagram_relay_->capacity() : 0);
     const auto fit = relay_   ? relay_->connections_that_fit(left, listener_->sockets().size())
                      : socks_ ? socks_->connections_that_fit(left)
                               : connections_that_fit(left / descriptors_of_program());
     auto how = choice_.door;
     how.max_connections = std::min(how.max_connections, fit);
+    if (!choice_.ours) { // who looks after the host comes in always
+        how.descriptors = room.budget;
+        how.descriptors_each = descriptors_of_connection();
+    }
     door_ = std::make_shared<run::admission>(how);
-    at_door_ = door_->join([] {});
+    at_door_ = door_->join([weak = weak_from_this(), executor = context_.get_executor()] {
+        boost::asio::post(executor, [weak] {
+            if (const auto self = weak.lock(); self && self->streams_) {
+                self->accept_next();
+            }
+        });
+    });
     if (how.max_connections < choice_.door.max_connections) {
-        log_.write(
-            severity::warning, "fewer connections than --max-connections fit",
-            {{"max_connections", std::uint64_t{how.max_connections}},
-             {"hint", std::string{"raise the limit of open files: ulimit -n, LimitNOFILE="}}});
+        log_.write(severity::warning, "fewer connections than --max-connections fit",
+                   {{"max_connections", std::uint64_t{how.max_connections}},
+                    {"hint", std::string{raise_limit}}});
     }
 }
 
@@ -621,6 +640,14 @@ void service_run::log_counters() {
     }
     if (socks_) {
         socks_->log_counters();
+    }
+    const auto times_short = door_ ? door_->times_short() : 0;
+    if (std::exchange(times_short_told_, times_short) != times_short) {
+        full_ = false;
+        log_.write(severity::warning,
+                   "the services have as many clients together as there are descriptors for: "
+                   "further ones wait in the kernel's queue",
+                   {{"hint", std::string{raise_limit}}});
     }
     if (std::exchange(full_, false)) {
         log_.write(severity::warning, "full: further clients wait in the kernel's queue",

@@ -40,6 +40,13 @@ struct kept_socket {
     }
 };
 
+// What a service may open.
+struct descriptor_room {
+    std::size_t left = 0;     // of this process; to count them takes long where there are many
+    std::size_t services = 1; // that share them
+    std::shared_ptr<run::descriptor_budget> budget{}; // null: nobody else needs any
+};
+
 struct service_failure {
     setting_error what;
     side who = side::system;
@@ -59,15 +66,13 @@ public:
     service_run& operator=(const service_run&) = delete;
 
     // Finds the targets of a relay; `ready` is called when they have been asked for, perhaps within
-    // this call. Clients wait in the queues until start(). `descriptors` are as many as this
-    // process may still open, for this service and others; to count them takes long where there are
-    // many.
-    [[nodiscard]] tl::expected<void, service_failure> prepare(std::size_t descriptors,
+    // this call. Clients wait in the queues until start().
+    [[nodiscard]] tl::expected<void, service_failure> prepare(const descriptor_room& room,
                                                               std::function<void()> ready);
     // The sockets of further threads, which have to be opened by the user that opened the first
     // ones. start() does so as well.
     void open_clones();
-    [[nodiscard]] tl::expected<void, service_failure> start(std::size_t descriptors);
+    [[nodiscard]] tl::expected<void, service_failure> start(const descriptor_room& room);
     // From now on clients are told of by these names, too.
     void use_names(std::shared_ptr<run::reverse_names> names) { names_ = std::move(names); }
 
@@ -98,10 +103,10 @@ public:
 
 private:
     [[nodiscard]] std::string kind() const;
-    [[nodiscard]] tl::expected<void, service_failure> prepare_relay(std::size_t descriptors);
+    [[nodiscard]] tl::expected<void, service_failure> prepare_relay(const descriptor_room& room);
     [[nodiscard]] tl::expected<void, service_failure>
-    prepare_datagram_relay(std::size_t descriptors);
-    [[nodiscard]] tl::expected<void, service_failure> prepare_socks(std::size_t descriptors);
+    prepare_datagram_relay(const descriptor_room& room);
+    [[nodiscard]] tl::expected<void, service_failure> prepare_socks(const descriptor_room& room);
     [[nodiscard]] tl::expected<void, service_failure> prepare_program();
     [[nodiscard]] std::function<void()> once_prepared();
     void handle_prepared();
@@ -112,7 +117,8 @@ private:
     void start_waiting();
     void start_datagram_program();
     [[nodiscard]] std::size_t descriptors_of_program() const;
-    void set_limit(std::size_t descriptors);
+    [[nodiscard]] std::size_t descriptors_of_connection() const;
+    void set_limit(const descriptor_room& room);
     void accept_next();
     void handle_accepted(result<run::accepted> got);
     void want_name(const ip::any_endpoint& peer);
@@ -163,6 +169,7 @@ private:
     flow_meter meter_; // of connections that are no relay's
     std::size_t active_ = 0;
     std::uint64_t times_full_ = 0;
+    std::uint64_t times_short_told_ = 0;
     std::uint64_t number_ = 0;
     bool accepting_ = false;
     bool ending_ = false;

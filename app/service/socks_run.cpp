@@ -7,10 +7,6 @@
 namespace portico::app {
 namespace {
 
-// A client, its target, and now and then a further attempt or a question for a name; or a client
-// and the three sockets of its association.
-constexpr std::size_t descriptors_each = 4;
-
 template <class Reason, std::size_t Count>
 fields by_reason(std::string_view what, const std::array<std::uint64_t, Count>& counts) {
     fields made;

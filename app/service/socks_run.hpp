@@ -16,6 +16,10 @@ namespace portico::app {
 // Threads: the executor's.
 class socks_run {
 public:
+    // A client, its target, and now and then a further attempt or a question for a name; or a
+    // client and the three sockets of its association.
+    static constexpr std::size_t descriptors_each = 4;
+
     socks_run(event_log& log, socks_choice how) : log_{log}, how_{std::move(how)} {}
 
     // The service lives as long as its owner wants, but counters are told only of that.

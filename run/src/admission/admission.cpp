@@ -37,6 +37,15 @@ admission::admission(admission_settings how)
         tiers.max_connections = how_.max_connections;
         tiers_.emplace(tiers, how_.seed);
     }
+    if (how_.descriptors) {
+        at_budget_ = how_.descriptors->join(how_.descriptors_each, [this] { wake_all(); });
+    }
+}
+
+admission::~admission() {
+    if (how_.descriptors) {
+        how_.descriptors->leave(at_budget_);
+    }
 }
 
 std::size_t admission::join(std::function<void()> wake) {
@@ -51,15 +60,39 @@ void admission::leave(std::size_t who) {
 }
 
 admission::room admission::take_place(std::size_t who) {
-    const std::lock_guard locked{mutex_};
-    if (!gate_.poll_accepting()) {
-        threads_[who].waits = true;
-        return room::wait;
+    {
+        const std::lock_guard locked{mutex_};
+        if (!gate_.poll_accepting()) {
+            threads_[who].waits = true;
+            return room::wait;
+        }
+        if (!gate_.handle_connection()) {
+            return room::refuse;
+        }
+        if (!how_.descriptors) {
+            return room::taken;
+        }
+        threads_[who].waits = true; // the call of `wake` may come before the answer
     }
-    return gate_.handle_connection() ? room::taken : room::refuse;
+    if (how_.descriptors->take(at_budget_)) {
+        const std::lock_guard locked{mutex_};
+        threads_[who].waits = false;
+        return room::taken;
+    }
+    give_back_place(who);
+    const std::lock_guard locked{mutex_};
+    ++times_short_;
+    return how_.then == admit::when_full::refuse ? room::refuse : room::wait;
 }
 
 void admission::give_back(std::size_t who) {
+    give_back_place(who);
+    if (how_.descriptors) {
+        how_.descriptors->give_back(at_budget_);
+    }
+}
+
+void admission::give_back_place(std::size_t who) {
     const std::lock_guard locked{mutex_};
     if (!gate_.handle_ended()) {
         return;
@@ -71,10 +104,32 @@ void admission::give_back(std::size_t who) {
     }
 }
 
-bool admission::has_room(std::size_t who) {
+void admission::wake_all() {
     const std::lock_guard locked{mutex_};
-    threads_[who].waits = !gate_.poll_accepting();
-    return !threads_[who].waits;
+    for (auto& each : threads_) {
+        if (std::exchange(each.waits, false)) {
+            each.wake();
+        }
+    }
+}
+
+bool admission::has_room(std::size_t who) {
+    {
+        const std::lock_guard locked{mutex_};
+        threads_[who].waits = !gate_.poll_accepting() || how_.descriptors;
+        if (!gate_.poll_accepting() || !how_.descriptors) {
+            return !threads_[who].waits;
+        }
+    }
+    const bool is_there =
+        how_.then == admit::when_full::refuse || how_.descriptors->has_room(at_budget_);
+    const std::lock_guard locked{mutex_};
+    if (is_there) {
+        threads_[who].waits = false;
+    } else {
+        ++times_short_;
+    }
+    return is_there;
 }
 
 std::optional<admission::refusal> admission::refuse(instant now, const ip::any_endpoint& client) {
@@ -104,6 +159,11 @@ void admission::forget(const ip::any_endpoint& client) {
 std::optional<admit::rate_counts> admission::counts() const {
     const std::lock_guard locked{mutex_};
     return tiers_ ? std::optional{tiers_->counts()} : std::nullopt;
+}
+
+std::uint64_t admission::times_short() const {
+    const std::lock_guard locked{mutex_};
+    return times_short_;
 }
 
 } // namespace portico::run

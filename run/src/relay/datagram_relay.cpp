@@ -307,8 +307,10 @@ datagram_relay::state::begin(const relay::association_key& key, instant now) {
     if (!has_egress) {
         return tl::unexpected{datagram_drop::no_egress};
     }
-    if (door.let_in && !door.let_in(now, client)) {
-        return tl::unexpected{datagram_drop::denied};
+    if (door.let_in) {
+        if (const auto no = door.let_in(now, client)) {
+            return tl::unexpected{*no};
+        }
     }
     const auto found = table.handle_datagram(now, key);
     if (!found) {

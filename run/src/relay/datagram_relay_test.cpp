@@ -216,9 +216,9 @@ TEST_F(relayed_datagrams, both_families_meet) {
 TEST_F(relayed_datagrams, a_mapped_client_is_answered_as_it_came_and_known_as_what_it_is) {
     listen(ip::address::any(ip::family::v6), true);
     std::vector<ip::endpoint> asked;
-    door.let_in = [&](instant, const ip::endpoint& who) {
+    door.let_in = [&](instant, const ip::endpoint& who) -> std::optional<datagram_drop> {
         asked.push_back(who);
-        return true;
+        return std::nullopt;
     };
     start(target);
     converse(client, target, "127.0.0.3");
@@ -357,9 +357,10 @@ TEST_F(relayed_datagrams, without_a_descriptor_they_are_dropped_and_later_ones_a
 TEST_F(relayed_datagrams, the_door_is_asked_once_and_told_of_the_end) {
     std::vector<ip::endpoint> in;
     std::vector<ip::endpoint> out;
-    door.let_in = [&](instant, const ip::endpoint& who) {
+    door.let_in = [&](instant, const ip::endpoint& who) -> std::optional<datagram_drop> {
         in.push_back(who);
-        return who.address != ip::address::v4(127, 0, 0, 7);
+        return who.address == ip::address::v4(127, 0, 0, 7) ? std::optional{datagram_drop::denied}
+                                                            : std::nullopt;
     };
     door.left = [&](const ip::endpoint& who) { out.push_back(who); };
     start(target);

@@ -4,10 +4,12 @@
 #include "portico/admit/access.hpp"
 #include "portico/admit/gate.hpp"
 #include "portico/admit/rate_tiers.hpp"
+#include "portico/run/descriptor_budget.hpp"
 #include "portico/run/relay_counters.hpp"
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -20,7 +22,9 @@ struct admission_settings {
     std::array<admit::tier_limit, admit::tiers> limits{}; // by prefix; see admit::rate_tiers
     std::size_t max_connections = 1000;                   // of all threads together
     admit::when_full then = admit::when_full::queue;
-    hash_seed seed{}; // of the table of prefixes; not to be guessed
+    hash_seed seed{};                                 // of the table of prefixes; not to be guessed
+    std::shared_ptr<descriptor_budget> descriptors{}; // null: there are enough
+    std::size_t descriptors_each = 1;                 // of a connection
 };
 
 // A connection takes a place before it is accepted and gives it back at its end. Its client is
@@ -41,6 +45,9 @@ public:
     };
 
     explicit admission(admission_settings how);
+    admission(const admission&) = delete;
+    admission& operator=(const admission&) = delete;
+    ~admission();
 
     // A thread that accepts. `wake` is called, from any thread, when it waits and there is room;
     // until leave(). Returns its number.
@@ -60,12 +67,16 @@ public:
     // Whether anybody may come in: then refuse() and forget() need not be called.
     [[nodiscard]] bool asks_nothing() const noexcept { return asks_nothing_; }
     [[nodiscard]] std::optional<admit::rate_counts> counts() const;
+    // How often there was a place, and no descriptors for it.
+    [[nodiscard]] std::uint64_t times_short() const;
 
 private:
     struct thread {
         std::function<void()> wake;
         bool waits = false;
     };
+    void give_back_place(std::size_t who);
+    void wake_all();
 
     const admission_settings how_;
     const bool asks_nothing_;
@@ -73,6 +84,8 @@ private:
     admit::gate gate_;                         // guarded, and all that follows
     std::optional<admit::rate_tiers> tiers_{}; // when there are limits
     std::vector<thread> threads_;
+    std::uint64_t times_short_ = 0;
+    std::size_t at_budget_ = 0; // our number there; never called with the mutex held
 };
 
 } // namespace portico::run

@@ -85,7 +85,8 @@ struct association_end {
 
 // Who may begin an association, by canonical address; the parts that are unset ask nobody.
 struct association_door {
-    std::function<bool(instant now, const ip::endpoint& client)> let_in{};
+    // nullopt: let in; else what its datagram is dropped for.
+    std::function<std::optional<datagram_drop>(instant now, const ip::endpoint& client)> let_in{};
     std::function<void(const ip::endpoint& client)> left{}; // once for each one that was let in
 };
 
