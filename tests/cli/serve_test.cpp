@@ -638,32 +638,42 @@ TEST_F(handover_command, the_next_process_has_the_sockets_and_the_old_one_its_co
 }
 
 TEST_F(handover_command, a_next_process_that_cannot_start_changes_nothing) {
-    write("[service.a]\nlisten = [\"localhost:7001\", \"unix:" + file("s") +
+    const auto serve_own = "[serve]\npid-file = '" + file("pid") + "'\n";
+    const auto number = [this] {
+        std::ifstream in{file("pid")};
+        return std::string{std::istreambuf_iterator<char>{in}, {}};
+    };
+    write(serve_own + "[service.a]\nlisten = [\"localhost:7001\", \"unix:" + file("s") +
           "\"]\nbuiltin = \"echo\"\n");
     auto server = serve();
     ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7001")) << server.err();
-    write("[service.a]\nlisten = [\"localhost:7001\", \"unix:" + file("s") +
+    const auto ours = std::to_string(server.pid()) + '\n';
+    EXPECT_EQ(number(), ours);
+    write(serve_own + "[service.a]\nlisten = [\"localhost:7001\", \"unix:" + file("s") +
           "\"]\nbuiltin = \"ecco\"\n");
     server.signal(SIGUSR2);
     ASSERT_TRUE(server.wait_for_err("not handed over: everything goes on as it was"));
     EXPECT_THAT(server.err(), HasSubstr("ecco")) << "it says what is wrong";
+    EXPECT_EQ(number(), ours);
     EXPECT_EQ(echoed(at("[::1]:7001"), "hi"), "hi");
     // It got further: one of its sockets is somebody else's.
     const auto taken = at("127.0.0.1:7005");
     const auto other = os::socket(taken, ip::transport::tcp).value();
     ASSERT_TRUE(os::bind(other, taken) && os::listen(other, 1));
-    write("[service.a]\nlisten = [\"localhost:7001\", \"unix:" + file("s") +
+    write(serve_own + "[service.a]\nlisten = [\"localhost:7001\", \"unix:" + file("s") +
           "\"]\nbuiltin = \"echo\"\n[service.b]\nlisten = "
           "\"127.0.0.1:7005\"\nbuiltin = \"echo\"\n");
     server.signal(SIGUSR2);
     ASSERT_TRUE(server.wait_for_err("detail=\"the new process: .*7005")) << server.err();
+    EXPECT_EQ(number(), ours);
     EXPECT_EQ(echoed(at("127.0.0.1:7001"), "hi"), "hi");
     EXPECT_EQ(ask(connect_to(ip::unix_name::path(file("s")).value()), "file"), "file");
     // And then one that can.
-    write("[service.a]\nlisten = [\"localhost:7001\", \"unix:" + file("s") +
+    write(serve_own + "[service.a]\nlisten = [\"localhost:7001\", \"unix:" + file("s") +
           "\"]\nbuiltin = \"echo\"\n");
     const auto next = hand_over(server, server.pid());
     EXPECT_EQ(server.wait(), 0);
+    EXPECT_EQ(number(), std::to_string(next) + '\n');
     EXPECT_EQ(echoed(at("127.0.0.1:7001"), "hi"), "hi");
     ::kill(next, SIGTERM);
     wait_for_end_of(next);
