@@ -1,4 +1,5 @@
-// What the environment says of the log, where options and files say nothing.
+// What the environment says of the log of `listen`, where its options say nothing; `serve` reads the
+// same variables by its keys, see config/outer_settings.hpp.
 #pragma once
 
 #include "log/log.hpp"
