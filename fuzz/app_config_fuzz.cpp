@@ -1,9 +1,12 @@
 // Any bytes as the files of a configuration, which zero bytes divide: they are read, or everything
 // that is wrong is told in printable lines and in order; what is read reads back from its canonical
-// text as the same. Behind a byte 1 each byte chooses a line of a file.
+// text as the same. Behind a byte 1 each byte chooses a line of a file, and behind a byte 2 they
+// are options and variables beside a file.
 
 #include "app/config/config.hpp"
+#include "app/config/outer_settings.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -24,6 +27,7 @@ app::or_setting_error<app::service_choice> read_here(const app::service_request&
                                                      std::span<const plan::wish> wishes) {
     auto without = asked;
     without.socks.users.clear();
+    without.programs.host_user.clear();
     if (!asked.program.empty()) {
         without.program = {"/proc/self/exe"};
     }
@@ -113,6 +117,14 @@ std::vector<std::string> lines_of(std::string_view choices) {
     return chosen;
 }
 
+void check_text(const std::vector<app::diagnostic>& all) {
+    const auto text = to_text(all);
+    demand(text.ends_with('\n'));
+    for (const char c : text) {
+        demand(c == '\n' || (c >= ' ' && c <= '~'));
+    }
+}
+
 void check_errors(const std::vector<app::diagnostic>& all, std::size_t files) {
     demand(!all.empty());
     std::size_t file = 0;
@@ -124,11 +136,7 @@ void check_errors(const std::vector<app::diagnostic>& all, std::size_t files) {
         file = number;
         last = each.where.at;
     }
-    const auto text = to_text(all);
-    demand(text.ends_with('\n'));
-    for (const char c : text) {
-        demand(c == '\n' || (c >= ' ' && c <= '~'));
-    }
+    check_text(all);
 }
 
 void check_again(const app::serve_config& first) {
@@ -155,6 +163,29 @@ void check(const std::vector<app::config_text>& files) {
     } else {
         check_errors(got.error(), files.size());
     }
+}
+
+// Each is an option, and a variable. What is wrong is told of one of them: the file is right, but
+// for what is put into it.
+void check_outer(std::string_view text) {
+    std::vector<std::string> words;
+    for (const auto& each : files_of(text)) {
+        words.push_back(*each.text);
+    }
+    auto read = app::read_outer_variables(words);
+    for (const auto& each : words) {
+        read.settings.push_back(app::parse_outer_setting(each));
+    }
+    const auto got = app::parse_config({{"0", "[serve]\nuser = 'u'\ntimeout = '1s'\n[service.a]\n"
+                                              "listen = ':80'\nprogram = ['/bin/cat']\n"
+                                              "[service.a.env]\nA = 'a'\n"}},
+                                       read_here, read.settings);
+    if (got) {
+        return check_again(*got);
+    }
+    check_text(got.error());
+    demand(std::any_of(got.error().begin(), got.error().end(),
+                       [](const auto& each) { return each.where.file != "0"; }));
 }
 
 // Without each line that was complained about, and a service whose header was, it is right in the
@@ -194,6 +225,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view text{reinterpret_cast<const char*>(data), size};
     if (text.starts_with('\1')) {
         check_places(lines_of(text.substr(1)));
+    } else if (text.starts_with('\2')) {
+        check_outer(text.substr(1));
     } else {
         check(files_of(text));
     }

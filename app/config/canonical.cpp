@@ -5,22 +5,6 @@
 namespace portico::app {
 namespace {
 
-// A basic string: what is not ASCII stays as it is, for the text is UTF-8.
-std::string toml_text(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if ((c >= 0 && c < ' ') || c == '\x7f') {
-            out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
-        } else {
-            out += c;
-        }
-    }
-    return out + '"';
-}
-
 // {A = "x", B = "y"}, from "A=x" and "B=y".
 std::string pairs_toml(const std::vector<std::string>& pairs) {
     std::string out;
@@ -58,6 +42,21 @@ struct value_writer {
 };
 
 } // namespace
+
+std::string toml_text(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if ((c >= 0 && c < ' ') || c == '\x7f') {
+            out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+        } else {
+            out += c;
+        }
+    }
+    return out + '"';
+}
 
 std::string keys_toml(table which, settings from) {
     std::string out;

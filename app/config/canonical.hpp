@@ -8,6 +8,9 @@
 
 namespace portico::app {
 
+// A basic string, in its quotes: what is not ASCII stays as it is, for the text is UTF-8.
+[[nodiscard]] std::string toml_text(std::string_view text);
+
 // The lines of the keys of one table that have another value than their default.
 [[nodiscard]] std::string keys_toml(table which, settings from);
 

@@ -1,5 +1,6 @@
 #include "config/outer_settings.hpp"
 
+#include "config/canonical.hpp"
 #include "config/keys.hpp"
 #include "flags/nearest_word.hpp"
 
@@ -67,9 +68,14 @@ void move_to(position at, document_value& which) {
     }
 }
 
+tl::expected<document_table, diagnostic> parse_value(const std::string& text) {
+    return parse_document("value = " + text, "");
+}
+
 // A user that is called 1000, and a time of 5, are texts without quotes as well.
-document_value value_of(const std::string& text, const key* which, position at) {
-    if (auto read = parse_document("value = " + text, ""); read && read->size() == 1) {
+tl::expected<document_value, diagnostic> value_of(const std::string& text, const key* which,
+                                                  position at) {
+    if (auto read = parse_value(text); read && read->size() == 1) {
         auto value = std::move(read->front().value);
         const bool is_word = !std::holds_alternative<std::string>(value.is) &&
                              !std::holds_alternative<std::vector<document_value>>(value.is) &&
@@ -79,9 +85,10 @@ document_value value_of(const std::string& text, const key* which, position at) 
             return value;
         }
     }
-    document_value as_it_is{at};
-    as_it_is.is = text;
-    return as_it_is;
+    return parse_value(toml_text(text)).map([at](document_table as_it_is) {
+        move_to(at, as_it_is.front().value);
+        return std::move(as_it_is.front().value);
+    });
 }
 
 // ---- places ----
@@ -155,11 +162,15 @@ public:
         if (path_.size() > most_parts) {
             return fail("this key has too many dots", "the longest is service.NAME.env.VARIABLE");
         }
+        auto value = value_of(*which_.text, key_at(path_), at_);
+        if (!value) {
+            return fail("this is not UTF-8", "");
+        }
         if (is_of_service(path_)) {
-            return read_service(is_whole);
+            return read_service(*std::move(value), is_whole);
         }
         take_out(path_, into_);
-        put(into_.back().inside, path_, value());
+        put(into_.back().inside, path_, *std::move(value));
     }
 
 private:
@@ -167,11 +178,7 @@ private:
         wrong_.push_back({{which_.source, {}}, std::move(text), std::move(hint)});
     }
 
-    [[nodiscard]] document_value value() const {
-        return value_of(which_.text.value_or(""), key_at(path_), at_);
-    }
-
-    void read_service(bool is_whole) {
+    void read_service(document_value value, bool is_whole) {
         if (path_.size() < 3) {
             return fail("this names no key of a service", "write --set service.NAME.KEY=VALUE");
         }
@@ -182,7 +189,7 @@ private:
                 continue;
             }
             if (auto* inside = std::get_if<document_table>(&entry->value.is)) {
-                put(*inside, std::span{path_}.subspan(2), value());
+                put(*inside, std::span{path_}.subspan(2), std::move(value));
             } // else it is told that it is no table
             return;
         }

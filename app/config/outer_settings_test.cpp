@@ -112,6 +112,14 @@ TEST(outer_settings, a_value_cannot_bring_another_key) {
                 StartsWith("--set serve.binder: 'binder' takes true or false"));
 }
 
+TEST(outer_settings, a_text_without_quotes_is_taken_letter_by_letter) {
+    const auto got = read(service, {"serve.pid-file=/run/\"a\" \\b\t\u00e9 # c"});
+    ASSERT_TRUE(got) << to_text(got.error());
+    EXPECT_EQ(got->pid_file, "/run/\"a\" \\b\t\u00e9 # c");
+    EXPECT_EQ(faults(service, {"serve.pid-file=/run/\xe9"}),
+              "--set serve.pid-file: this is not UTF-8\n");
+}
+
 // ---- which one counts ----
 
 TEST(outer_settings, an_option_goes_before_a_variable_and_both_before_every_file) {
