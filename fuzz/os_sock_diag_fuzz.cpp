@@ -1,5 +1,5 @@
-// Any bytes as what the kernel tells of sockets, routes and NAT rules: the parsers stay inside
-// them, and what they read can be decided upon.
+// Any bytes as what the kernel tells of sockets, routes, NAT rules and filters: the parsers stay
+// inside them, and what they read can be decided upon.
 
 #include "portico/diagnose/diagnose.hpp"
 #include "portico/diagnose/proc_text.hpp"
@@ -45,6 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     os::nat_listing rules;
     os::parse_nat(bytes, rules);
     known.nat = rules.rules().value_or(std::vector<diagnose::nat_rule>{});
+    known.filters = rules.filters().value_or(std::vector<diagnose::nat_rule>{});
 
     for (const auto what : {diagnose::act::bind, diagnose::act::accept, diagnose::act::connect}) {
         diagnose::question asked;

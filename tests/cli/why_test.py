@@ -978,6 +978,155 @@ class Accept(Situation):
         self.assertIn("no way back", answer.sentence)
 
 
+class Filters(Situation):
+    """What rules of filters do with new connections, and what is said of it."""
+
+    def setUp(self):
+        super().setUp()
+        self.needs("nft")
+        self.there = self.peer()
+        self.socket("0.0.0.0", PORT, listen=100)
+
+    def filters(self, rules, hook="input", policy="accept"):
+        """These rules in a chain of this hook, and others without one as they need them."""
+        subprocess.run(["nft", "delete", "table", "inet", "t"], capture_output=True)
+        run("nft", "add table inet t; add chain inet t sub;"
+                   f"add chain inet t base {{ type filter hook {hook} priority 0; policy {policy}; }};"
+                   + rules.replace("BASE", "add rule inet t base").replace("SUB", "add rule inet t sub"))
+
+    def gets_in(self, address="192.0.2.1", by=None):
+        """Whether the kernel lets a client in, of the other host unless another prefix is given."""
+        tries = f"import socket; socket.create_connection(('{address}', {PORT}), timeout=1)"
+        prefix = self.there if by is None else by
+        return subprocess.run([*prefix, PYTHON, "-c", tries], capture_output=True).returncode == 0
+
+    def test_a_rule_for_the_port_and_what_lets_packets_pass(self):
+        for verdict, does in (("drop", "drops"), ("reject", "rejects"), ("reject with tcp reset", "rejects")):
+            self.filters(f"BASE tcp dport {PORT} {verdict}")
+            answer = self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept")
+            self.assertEqual(answer.sure, "certain")
+            self.assertIn(f"a firewall of this host {does} packets to 192.0.2.1:{PORT}", answer.sentence)
+            self.assertFalse(self.gets_in())
+            run("sh", "-c", answer.fixes.splitlines()[1].removeprefix("let them pass: "))
+            self.assertIn("filter_rule", self.expect("none", f"192.0.2.1:{PORT}", "--accept").excluded)
+            self.assertTrue(self.gets_in())
+
+    def test_a_policy_and_what_lets_packets_pass(self):
+        self.filters("", policy="drop")
+        answer = self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept")
+        self.assertIn("that is its policy", answer.sentence)
+        self.assertFalse(self.gets_in())
+        run("sh", "-c", answer.fixes.splitlines()[1].removeprefix("let them pass: "))
+        self.expect("none", f"192.0.2.1:{PORT}", "--accept")
+        self.assertIn("filter_rule", self.why(f"127.0.0.1:{PORT + 1}", "--connect").causes)
+
+    def test_what_the_rules_of_a_policy_accept(self):
+        state = "BASE ct state established,related accept; BASE ct state invalid drop;"
+        states = "BASE ct state vmap { established : accept, related : accept, invalid : drop };"
+        for rules, sure, real in (
+                (f"{state} BASE iif lo accept; BASE tcp dport {PORT} accept", None, True),
+                (f"{state} BASE iif lo accept; BASE tcp dport {PORT + 1} accept", "certain", False),
+                (f"{states} BASE tcp dport {{ 22, {PORT} }} accept", None, True),
+                (f"{states} BASE tcp dport {{ 22, {PORT + 1} }} accept", "certain", False),
+                ("BASE ct state vmap { new : accept }", None, True),
+                (f"{state} BASE jump sub; SUB tcp dport {PORT} accept", None, True),
+                (f"{state} BASE jump sub; SUB tcp dport {PORT} return", "certain", False),
+                ("BASE ip daddr 192.0.0.0/20 accept", None, True),
+                ("BASE ip daddr 192.0.16.0/20 accept", "certain", False),
+                (f"BASE udp dport {PORT} accept; BASE ip6 nexthdr tcp accept", "certain", False),
+                (f'BASE iifname "lo" accept; BASE iifname != "va" accept', "possible", False),
+                (f"BASE ip saddr 192.0.2.0/24 tcp dport {PORT} accept", "possible", True),
+                ("BASE limit rate 1000/second accept", "possible", True)):
+            self.filters(rules, policy="drop")
+            answer = self.expect("filter_rule" if sure else "none", f"192.0.2.1:{PORT}", "--accept")
+            self.assertEqual(answer.sure, sure, rules)
+            self.assertEqual(self.gets_in(), real, rules)
+
+    def test_rules_for_something_else(self):
+        for rules in (f"BASE tcp dport {PORT + 1} drop", f"BASE udp dport {PORT} drop", f"BASE tcp sport {PORT} drop",
+                      "BASE ip daddr 198.51.100.1 drop", "BASE ct state invalid drop", "BASE ip saddr 198.51.100.0/24 drop",
+                      f"BASE tcp dport {PORT} accept; BASE tcp dport {PORT} drop", "SUB drop"):
+            self.filters(rules)
+            self.expect("none", f"192.0.2.1:{PORT}", "--accept")
+            self.assertTrue(self.gets_in(), rules)
+        self.assertEqual(self.why(f"192.0.2.1:{PORT}", "--accept").unseen, "")
+        self.filters("BASE ip saddr 198.51.100.0/24 drop")
+        for what in ("--accept", "--connect"):
+            self.assertIn("conditions of filter rules", self.why(f"192.0.2.1:{PORT}", what).unseen)
+        self.assertEqual(self.why(f"192.0.2.1:{PORT}", "--bind").unseen, "")
+        self.filters("")
+        run("nft", "add table bridge b; add chain bridge b in { type filter hook input priority 0; }; add rule bridge b in drop")
+        run("nft", f"add table netdev n; add chain netdev n in {{ type filter hook ingress device va priority 0; }};"
+                   f"add rule netdev n in tcp dport {PORT + 1} drop")
+        self.assertIn("filter rules", self.why(f"192.0.2.1:{PORT}", "--accept").unseen)
+
+    def test_a_rule_for_some_clients_or_one_interface_is_possible(self):
+        for rules in (f"BASE ip saddr 198.51.100.0/24 tcp dport {PORT} drop", f'BASE iifname "vx" tcp dport {PORT} reject',
+                      f"BASE ip saddr 192.0.2.7 accept; BASE tcp dport {PORT} drop"):
+            self.filters(rules)
+            self.assertEqual(self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept").sure, "possible", rules)
+        self.filters(f"BASE ip saddr 198.51.100.0/24 tcp dport {PORT} drop")
+        self.expect("none", f"192.0.2.1:{PORT}", "--connect")  # from here none of them comes
+
+    def test_what_others_may_not_this_host_may(self):
+        self.filters(f'BASE iifname != "lo" tcp dport {PORT} drop')
+        self.assertEqual(self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept").sure, "certain")
+        self.assertFalse(self.gets_in())
+        for address in ("127.0.0.1", "192.0.2.1"):
+            self.expect("none", f"{address}:{PORT}", "--connect")
+            self.assertTrue(self.gets_in(address=address, by=[]))
+        self.expect("none", f"127.0.0.1:{PORT}", "--accept")
+        self.filters(f'BASE iif lo tcp dport {PORT} drop')
+        self.expect("none", f"192.0.2.1:{PORT}", "--accept")
+        self.assertTrue(self.gets_in())
+        self.expect("filter_rule", f"192.0.2.1:{PORT}", "--connect")
+        self.assertFalse(self.gets_in(by=[]))
+
+    def test_every_chain_has_to_let_them_pass(self):
+        self.filters(f"BASE accept; add chain inet t last {{ type filter hook input priority 10; }};"
+                     f"add rule inet t last tcp dport {PORT} drop")
+        self.assertIn("chain last", self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept").evidence)
+        self.assertFalse(self.gets_in())
+        self.filters(f"BASE tcp dport {PORT} drop", hook="prerouting")
+        self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept")
+        self.assertFalse(self.gets_in())
+        for hook in ("forward", "postrouting"):
+            self.filters(f"BASE tcp dport {PORT} drop", hook=hook)
+            self.expect("none", f"192.0.2.1:{PORT}", "--accept")
+            self.assertTrue(self.gets_in())
+
+    def test_what_leaves_this_host(self):
+        self.filters(f"BASE ip daddr 192.0.2.2 tcp dport {PORT} drop", hook="output")
+        answer = self.expect("filter_rule", f"192.0.2.2:{PORT}", "--connect")
+        self.assertEqual(answer.sure, "certain")
+        self.expect("none", f"192.0.2.1:{PORT}", "--connect")
+        self.expect("none", f"192.0.2.1:{PORT}", "--accept")
+        self.filters(f'BASE oifname "lo" accept; BASE oifname "va" tcp dport {PORT} accept', hook="output", policy="drop")
+        self.expect("refused_there", f"192.0.2.2:{PORT}", "--connect")  # it gets there
+        self.expect("none", f"127.0.0.1:{PORT}", "--connect")
+
+    def test_rules_of_iptables(self):
+        self.needs("iptables-nft")
+        tables = ["iptables-nft", "-A", "INPUT"]
+        run("iptables-nft", "-P", "INPUT", "DROP")
+        run(*tables, "-i", "lo", "-j", "ACCEPT")
+        run(*tables, "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT")
+        self.assertEqual(self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept").sure, "certain")
+        self.assertFalse(self.gets_in())
+        self.expect("none", f"127.0.0.1:{PORT}", "--connect")
+        run(*tables, "-p", "tcp", "--dport", str(PORT), "-j", "ACCEPT")
+        self.expect("none", f"192.0.2.1:{PORT}", "--accept")
+        self.assertTrue(self.gets_in())
+        run("iptables-nft", "-I", "INPUT", "-p", "tcp", "--dport", str(PORT), "-j", "REJECT")
+        self.assertIn("rejects", self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept").sentence)
+        self.assertFalse(self.gets_in())
+
+    def test_without_root_they_are_not_seen(self):
+        self.needs_users()
+        self.filters(f"BASE tcp dport {PORT} drop")
+        self.assertIn("filters (nftables)", self.why(f"192.0.2.1:{PORT}", "--accept", user=NOBODY).unseen)
+
+
 class Connect(Situation):
     def test_no_route(self):
         answer = self.expect("no_route", "203.0.113.9:80")
@@ -996,8 +1145,8 @@ class Connect(Situation):
         self.needs("nft")
         there = self.peer()
         self.python(f"s = socket.socket(); s.bind(('0.0.0.0', {PORT})); s.listen()", prefix=there)
-        run("nft", "add table ip f; add chain ip f out { type filter hook output priority 0; };"
-                   f"add rule ip f out tcp dport {PORT} reject with tcp reset")
+        run(*there, "nft", "add table ip f; add chain ip f in { type filter hook input priority 0; };"
+                           f"add rule ip f in tcp dport {PORT} reject with tcp reset")
         answer = self.expect("refused_there", f"192.0.2.2:{PORT}", "--connect")
         self.assertEqual(answer.sure, "likely")
         self.assertIn("nft list ruleset", answer.fixes)
@@ -1136,17 +1285,6 @@ class Telling(Situation):
             self.assertEqual((answer.code, answer.all["exit_code"]), (100, 100))
             self.assertIn(said, answer.all["error"])
             self.assertEqual(answer.err, f"portico: why: {answer.all['error']}\n")
-
-    def test_filters_are_told_to_be_not_seen(self):
-        self.needs("nft")
-        self.nginx(f"127.0.0.1:{PORT}")
-        chain = "add table ip t; add chain ip t in { type filter hook input priority 0; };"
-        run("nft", chain)
-        self.assertNotIn("filter", self.why(f"127.0.0.1:{PORT}", "--accept").unseen)  # it has no rule
-        run("nft", f"add rule ip t in tcp dport {PORT} drop")
-        for what in ("--accept", "--connect"):
-            self.assertIn("filter rules", self.expect("none", f"127.0.0.1:{PORT}", what).unseen)
-        self.assertNotIn("filter", self.why(f"127.0.0.1:{PORT}", "--bind").unseen)
 
     def test_the_places_of_a_process_are_in_order_of_their_ports(self):
         server = self.python(f"made = [socket.socket() for _ in range(9)]\n"

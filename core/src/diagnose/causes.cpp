@@ -46,6 +46,7 @@ constexpr std::array table = std::to_array<named_cause>({
     {cause::ephemeral_ports_used_up, "ephemeral_ports_used_up"},
     {cause::refused_there, "refused_there"},
     {cause::no_answer, "no_answer"},
+    {cause::filter_rule, "filter_rule"},
 });
 
 constexpr auto causes_alone = [] {
@@ -136,6 +137,10 @@ bool explains(cause which, const std::error_code& failed) noexcept {
     case cause::nat_rule: // wherever the packets go instead
         return is(std::errc::connection_refused, std::errc::timed_out, std::errc::host_unreachable,
                   std::errc::network_unreachable);
+    case cause::filter_rule:
+        return is(std::errc::connection_refused, std::errc::timed_out, std::errc::host_unreachable,
+                  std::errc::network_unreachable, std::errc::operation_not_permitted,
+                  std::errc::permission_denied);
     case cause::accept_queue_full:
         return is(std::errc::timed_out, std::errc::resource_unavailable_try_again);
     case cause::half_open_queue_full:

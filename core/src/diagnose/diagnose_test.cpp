@@ -69,7 +69,7 @@ TEST(causes, have_names_and_exit_codes_of_their_own_and_none_of_the_common_ones)
     EXPECT_EQ(exit_code(cause::no_permission), 27);
     EXPECT_EQ(exit_code(cause::nobody_listens), 40);
     EXPECT_EQ(exit_code(cause::no_answer), 54);
-    EXPECT_EQ(names.size(), 34U);
+    EXPECT_EQ(names.size(), 35U);
 }
 
 TEST(diagnose, of_a_free_port_finds_nothing_and_says_what_it_is_not) {
@@ -319,6 +319,76 @@ TEST(diagnose, a_nat_rule_for_one_interface_is_likely) {
     moves.interface = "eth0";
     known.nat = {moves};
     EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).findings.front().sure, sureness::likely);
+}
+
+nat_rule dropping(std::uint16_t port) {
+    nat_rule made;
+    made.where = nat_rule::hook::input;
+    made.does = nat_rule::deed::drops;
+    made.handle = 7;
+    made.first_port = made.last_port = port;
+    return made;
+}
+
+TEST(diagnose, a_filter_for_the_port_is_certain_and_one_for_others_is_none) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.filters = {dropping(8080)};
+    const auto made = ask(act::accept, {"192.0.2.1:8080"}, known);
+    EXPECT_EQ(made.answer(), cause::filter_rule);
+    EXPECT_EQ(made.findings.front().sure, sureness::certain);
+    EXPECT_EQ(ask(act::connect, {"192.0.2.1:8080"}, known).answer(), cause::filter_rule);
+    EXPECT_EQ(ask(act::bind, {"192.0.2.1:8081"}, known).answer(), cause::none);
+    known.filters.front().over = ip::transport::udp;
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).answer(), cause::none);
+}
+
+TEST(diagnose, a_filter_with_more_conditions_is_possible_if_it_names_the_port_and_for_others) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.filters = {dropping(8080)};
+    known.filters.front().partly_read = true;
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).findings.at(0).sure, sureness::possible);
+    EXPECT_EQ(ask(act::connect, {"192.0.2.1:8080"}, known).answer(), cause::none);
+    known.filters.front().last_port = 8090;
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).answer(), cause::none);
+}
+
+TEST(diagnose, a_policy_behind_a_rule_that_may_accept_is_possible) {
+    auto known = host({listening("0.0.0.0:8080")});
+    auto accepts = dropping(8080);
+    accepts.spares = true;
+    accepts.passes_over = 1;
+    nat_rule policy = dropping(0);
+    policy.handle = 0;
+    policy.first_port = policy.last_port = std::nullopt;
+    known.filters = {accepts, policy};
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).answer(), cause::none);
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8081"}, known).findings.at(0).sure, sureness::certain);
+    known.filters.front().partly_read = true;
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).findings.at(0).sure, sureness::possible);
+    known.filters.front().passes_over = 0; // it returns to another chain only
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).findings.at(0).sure, sureness::certain);
+}
+
+TEST(diagnose, a_filter_of_an_interface_is_for_what_comes_in_there) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.filters = {dropping(8080)};
+    auto& rule = known.filters.front();
+    const auto sure_of = [&](act what) {
+        const auto made = ask(what, {"192.0.2.1:8080"}, known);
+        return made.findings.empty() ? std::nullopt : std::optional{made.findings[0].sure};
+    };
+    rule.interface = "lo";
+    EXPECT_EQ(sure_of(act::accept), std::nullopt);
+    EXPECT_EQ(sure_of(act::connect), sureness::certain);
+    rule.other_interface = true;
+    EXPECT_EQ(sure_of(act::accept), sureness::certain);
+    EXPECT_EQ(sure_of(act::connect), std::nullopt);
+    rule.interface = "eth0";
+    EXPECT_EQ(sure_of(act::accept), sureness::possible);
+    EXPECT_EQ(sure_of(act::connect), sureness::certain);
+    rule.other_interface = false;
+    EXPECT_EQ(sure_of(act::accept), sureness::possible);
+    EXPECT_EQ(sure_of(act::connect), std::nullopt);
 }
 
 TEST(settled, places_are_those_that_are_reached) {

@@ -3,6 +3,7 @@
 
 #include "describe.hpp"
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,6 +49,9 @@ void examine_listener(examiner& into, const socket& listener); // does it keep u
 [[nodiscard]] std::string_view interface_of(const facts& known, const ip::address& which);
 // True when one probably takes packets to it away, so that whoever listens here does not matter.
 bool examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where);
+// Do filters of this host let its packets pass? `by`: the interface; empty: any but the loopback.
+void examine_filters(examiner& into, const ip::endpoint& at, std::span<const nat_rule::hook> hooks,
+                     std::string_view by);
 // `by`: as of serves().
 [[nodiscard]] const socket* listener_for(const facts& known, const ip::endpoint& at,
                                          std::string_view by);

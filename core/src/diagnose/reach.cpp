@@ -5,6 +5,7 @@
 #include "portico/ip/canonical.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <tuple>
@@ -426,6 +427,27 @@ void examine_ports(examiner& into, const ip::endpoint& at) {
                 "or keep connections open and use them again, or add addresses on either side"}});
 }
 
+// Through which filters packets to it go, from here or, of `accept`, from others.
+void examine_filters_to(examiner& into, const ip::endpoint& at) {
+    using hook = nat_rule::hook;
+    constexpr std::array ours{hook::output, hook::prerouting, hook::input};
+    const std::span all{ours};
+    const bool own = is_own(into.known(), at.address);
+    const auto* tried = attempt_for(into.known(), at);
+    if (tried != nullptr && tried->ended && !*tried->ended) {
+        into.exclude(cause::filter_rule, ip::to_text(at) + " answers");
+        return;
+    }
+    if (into.asked().what == act::accept && !at.address.is_loopback()) {
+        examine_filters(into, at, all.subspan(1), {});
+    } else if (own) {
+        examine_filters(into, at, all, "lo");
+    } else if (const auto* way = route_for(into.known(), at.address);
+               way != nullptr && !way->refused) {
+        examine_filters(into, at, all.first(1), way->interface);
+    }
+}
+
 void examine_way_out(examiner& into, const ip::endpoint& at) {
     if (at.address.is_v6() && at.address.is_link_local() && at.address.zone().empty()) {
         examine_address(into, at);
@@ -436,6 +458,7 @@ void examine_way_out(examiner& into, const ip::endpoint& at) {
     if (examine_nat(into, at, nat_rule::hook::output)) {
         return;
     }
+    examine_filters_to(into, at);
     if (!is_own(into.known(), at.address)) {
         examine_obstacle(into, at);
     } else if (!examine_loopback_interface(into, at)) {
@@ -476,6 +499,9 @@ void examine_accept(examiner& into) {
                 left.push_back(*at);
             }
         }
+    }
+    for (const auto& at : left) {
+        examine_filters_to(into, at);
     }
     // Of all addresses, a listener at one that does not accept is worse than one that nobody has.
     for (const auto& at : left) {

@@ -7,6 +7,7 @@
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
+#include <linux/netfilter/xt_conntrack.h>
 #include <map>
 
 namespace portico::os {
@@ -14,9 +15,19 @@ namespace {
 
 // What a register holds.
 struct held {
-    enum class kind : std::uint8_t { other, protocol, port, address, family, interface, value };
+    enum class kind : std::uint8_t {
+        other,
+        protocol,
+        port,
+        address,
+        family,
+        interface,
+        interface_number,
+        state, // of the connection
+        value,
+    };
     kind what = kind::other;
-    std::vector<std::byte> bytes{}; // of `value`
+    std::vector<std::byte> bytes{}; // of `value`; of others a mask that is laid over it
 };
 
 std::uint32_t big_endian(bytes_view bytes) noexcept {
@@ -64,8 +75,17 @@ public:
             compare(*data);
         } else if (name == "range") {
             range(*data);
+        } else if (name == "ct") {
+            connection(*data);
+        } else if (name == "bitwise") {
+            bitwise(*data);
         } else if (name == "lookup") {
             lookup(*data);
+        } else if (name == "reject") {
+            made_.does = nat_listing::verdict{nat_listing::step::rejects};
+        } else if (name == "queue") { // a program decides
+            made_.does = nat_listing::verdict{nat_listing::step::stays};
+            made_.unknown = true;
         } else if (name == "immediate") {
             immediate(*data);
         } else if (name == "nat") {
@@ -93,10 +113,54 @@ private:
     void meta(const attributes& data) {
         const auto key = big_endian(find(data, NFTA_META_KEY));
         auto& into = registers_[big_endian(find(data, NFTA_META_DREG))];
-        into = {key == NFT_META_L4PROTO  ? held::kind::protocol
-                : key == NFT_META_NFPROTO ? held::kind::family
-                : key == NFT_META_IIFNAME ? held::kind::interface
-                                          : held::kind::other};
+        switch (key) {
+        case NFT_META_L4PROTO:
+            into = {held::kind::protocol};
+            break;
+        case NFT_META_NFPROTO:
+            into = {held::kind::family};
+            break;
+        case NFT_META_IIFNAME:
+        case NFT_META_OIFNAME:
+            into = {held::kind::interface};
+            break;
+        case NFT_META_IIF:
+        case NFT_META_OIF:
+            into = {held::kind::interface_number};
+            break;
+        default:
+            into = {};
+        }
+    }
+
+    void connection(const attributes& data) {
+        const bool state = big_endian(find(data, NFTA_CT_KEY)) == NFT_CT_STATE;
+        if (const auto to = find(data, NFTA_CT_DREG); !to.empty()) {
+            registers_[big_endian(to)] = {state ? held::kind::state : held::kind::other};
+        }
+    }
+
+    // A mask over an address or a state; what else it may do is not known here.
+    void bitwise(const attributes& data) {
+        const auto from = registers_[big_endian(find(data, NFTA_BITWISE_SREG))].what;
+        const auto mask = value_of(data, NFTA_BITWISE_MASK);
+        const bool known = from == held::kind::address || from == held::kind::state;
+        registers_[big_endian(find(data, NFTA_BITWISE_DREG))] =
+            known ? held{from, {mask.begin(), mask.end()}} : held{};
+    }
+
+    // A rule about connections in these states.
+    void states(std::uint32_t mask) { made_.never |= (mask & nat_listing::state_new) == 0; }
+
+    void compare_state(std::uint32_t op, bytes_view value, bytes_view mask) {
+        const auto number = leading<std::uint32_t>(value).value_or(0);
+        if (op == NFT_CMP_EQ && mask.empty()) {
+            states(number);
+        } else if (op == NFT_CMP_NEQ && number == 0 && !mask.empty()) {
+            states(leading<std::uint32_t>(mask).value_or(0));
+        } else {
+            made_.unknown = true;
+        }
     }
 
     void payload(const attributes& data) {
@@ -117,24 +181,39 @@ private:
     }
 
     void compare(const attributes& data) {
-        const auto which = registers_[big_endian(find(data, NFTA_CMP_SREG))].what;
+        const auto& [which, mask] = registers_[big_endian(find(data, NFTA_CMP_SREG))];
         const auto op = big_endian(find(data, NFTA_CMP_OP));
         const auto value = value_of(data, NFTA_CMP_DATA);
         if (which == held::kind::port && port_in(value)) {
             bound_port(op, *port_in(value));
+        } else if (which == held::kind::state) {
+            compare_state(op, value, mask);
+        } else if (which == held::kind::interface || which == held::kind::interface_number) {
+            interface(op, value, which == held::kind::interface);
         } else if (op != NFT_CMP_EQ || value.empty()) {
             made_.unknown = true;
         } else if (which == held::kind::protocol) {
             protocol(std::to_integer<unsigned>(value.front()));
         } else if (which == held::kind::family) {
             family_ = std::to_integer<std::uint8_t>(value.front());
-        } else if (which == held::kind::interface) {
-            made_.rule.interface = netlink_text(value);
         } else if (which == held::kind::address) {
-            destination(value);
+            destination(value, mask);
         } else {
             made_.unknown = true;
         }
+    }
+
+    // Of numbers only that of the loopback interface is the same everywhere. "eth*" has no 0
+    // behind.
+    void interface(std::uint32_t op, bytes_view value, bool by_name) {
+        const bool loopback = leading<std::uint32_t>(value) == 1U;
+        const bool whole = !value.empty() && (by_name ? value.back() == std::byte{0} : loopback);
+        if (!whole || (op != NFT_CMP_EQ && op != NFT_CMP_NEQ)) {
+            made_.unknown = true;
+            return;
+        }
+        made_.rule.interface = by_name ? netlink_text(value) : "lo";
+        made_.rule.other_interface = op == NFT_CMP_NEQ;
     }
 
     void bound_port(std::uint32_t op, std::uint16_t port) {
@@ -169,24 +248,29 @@ private:
         const auto which = registers_[big_endian(find(data, NFTA_LOOKUP_SREG))].what;
         const auto into = find(data, NFTA_LOOKUP_DREG);
         const bool of_verdicts = !into.empty() && big_endian(into) == NFT_REG_VERDICT;
-        const bool of_ports = which == held::kind::port && made_.set.empty() &&
-                              big_endian(find(data, NFTA_LOOKUP_FLAGS)) == 0;
+        const bool plain = made_.set.empty() && big_endian(find(data, NFTA_LOOKUP_FLAGS)) == 0;
+        const bool of_ports = which == held::kind::port && plain;
+        const bool of_states = which == held::kind::state && plain;
         if (!into.empty() && !of_verdicts) {
             registers_[big_endian(into)] = {};
         }
-        made_.unknown |= !of_ports;
-        if (of_ports || of_verdicts) {
+        made_.unknown |= !of_ports && !of_states;
+        if (of_ports || of_states || of_verdicts) {
             made_.set = netlink_text(find(data, NFTA_LOOKUP_SET));
             made_.of_ports = of_ports;
+            made_.of_states = of_states;
             made_.by_set = of_verdicts;
         }
     }
 
-    // The first bytes of the address: as many as its prefix has.
-    void destination(bytes_view value) {
+    // The first bytes of the address, as many as its prefix has; or all, less those of a mask.
+    void destination(bytes_view value, bytes_view mask) {
         const std::size_t size = v6_ ? 16 : 4;
         std::vector<std::byte> whole{value.begin(), value.end()};
-        const auto length = static_cast<unsigned>(std::min(whole.size(), size) * 8);
+        auto length = static_cast<unsigned>(std::min(whole.size(), size) * 8);
+        for (std::size_t i = 0; i < std::min({mask.size(), value.size(), size}); ++i) {
+            length -= 8U - static_cast<unsigned>(std::popcount(std::to_integer<unsigned>(mask[i])));
+        }
         whole.resize(size);
         made_.rule.to = netlink_address(whole, v6_);
         made_.rule.to_length = length;
@@ -262,6 +346,12 @@ private:
     void xt_match(const attributes& data) {
         const auto name = netlink_text(find(data, NFTA_MATCH_NAME));
         const auto info = find(data, NFTA_MATCH_INFO);
+        if (const auto states_of = leading<xt_conntrack_mtinfo3>(info);
+            name == "conntrack" && states_of && states_of->match_flags == XT_CONNTRACK_STATE &&
+            states_of->invert_flags == 0) {
+            states(states_of->state_mask);
+            return;
+        }
         const auto ports = leading<std::array<std::uint16_t, 4>>(info);
         if ((name != "tcp" && name != "udp") || !ports) {
             made_.unknown |= name != "comment";
@@ -277,6 +367,12 @@ private:
         const auto name = netlink_text(find(data, NFTA_TARGET_NAME));
         const auto revision = big_endian(find(data, NFTA_TARGET_REV));
         const auto info = find(data, NFTA_TARGET_INFO);
+        if (name == "REJECT" || name == "NFQUEUE") {
+            made_.does = nat_listing::verdict{name == "REJECT" ? nat_listing::step::rejects
+                                                               : nat_listing::step::stays};
+            made_.unknown |= name == "NFQUEUE";
+            return;
+        }
         if (name != "DNAT" && name != "REDIRECT" && name != "TPROXY") {
             return;
         }
@@ -316,6 +412,11 @@ public:
 
 } // namespace
 
+std::string table_text(std::uint8_t family, const std::string& name) {
+    const auto* kind = family == NFPROTO_IPV4 ? "ip " : family == NFPROTO_IPV6 ? "ip6 " : "inet ";
+    return kind + name;
+}
+
 std::optional<nat_listing::verdict> read_verdict(bytes_view nested) {
     using step = nat_listing::step;
     const auto all = attributes_of(nested);
@@ -328,7 +429,9 @@ std::optional<nat_listing::verdict> read_verdict(bytes_view nested) {
                                     netlink_text(find(*all, NFTA_VERDICT_CHAIN))};
     }
     if (code == NF_ACCEPT || code == NF_DROP || code == NFT_RETURN) {
-        return nat_listing::verdict{code == NFT_RETURN ? step::returns : step::stays};
+        return nat_listing::verdict{code == NFT_RETURN ? step::returns
+                                    : code == NF_DROP  ? step::drops
+                                                       : step::stays};
     }
     return std::nullopt;
 }

@@ -16,8 +16,13 @@ struct rule_reading {
     std::string set;                          // that is looked up; empty: none
     bool by_set = false;                      // the elements of the set have the verdicts
     bool of_ports = true;                     // they are destination ports
+    bool of_states = false;                   // they are states of connections
+    bool never = false;                       // no packet that begins a connection matches
     bool unknown = false;                     // it has conditions that are not known here
 };
+
+// "inet filter".
+[[nodiscard]] std::string table_text(std::uint8_t family, const std::string& name);
 
 // The verdict that an NFTA_DATA_VERDICT has; nullopt for one that changes nothing.
 [[nodiscard]] std::optional<nat_listing::verdict> read_verdict(bytes_view nested);

@@ -16,20 +16,33 @@
 namespace portico::os {
 namespace {
 
-std::string_view family_text(std::uint8_t family) noexcept {
-    return family == NFPROTO_IPV4 ? "ip" : family == NFPROTO_IPV6 ? "ip6" : "inet";
-}
-
 // Whether packets to or from this host pass the hook; those that it forwards do not matter.
 bool is_ours(std::uint8_t family, std::uint32_t hook) noexcept {
     return family != NFPROTO_ARP && family != NFPROTO_BRIDGE && hook != NF_INET_FORWARD &&
            hook != NF_INET_POST_ROUTING;
 }
 
-bool has_filters(const nat_listing& all) {
-    return std::any_of(all.chains.begin(), all.chains.end(), [](const auto& each) {
-        return each.second.filter && (each.second.drops || each.second.has_rules);
-    });
+// At a hook that is not followed, or with conditions that are not known here.
+bool has_more_filters(const nat_listing& all, const std::vector<diagnose::nat_rule>& filters) {
+    return std::any_of(all.chains.begin(), all.chains.end(),
+                       [](const auto& each) {
+                           return each.second.filters_elsewhere &&
+                                  (each.second.drops || each.second.has_rules);
+                       }) ||
+           std::any_of(filters.begin(), filters.end(),
+                       [](const auto& each) { return each.partly_read && !each.spares; });
+}
+
+// Of `filter` and `route` chains.
+std::optional<diagnose::nat_rule::hook> filter_hook(std::uint8_t family, std::uint32_t number) {
+    using hook = diagnose::nat_rule::hook;
+    if (family == NFPROTO_NETDEV) {
+        return std::nullopt;
+    }
+    return number == NF_INET_PRE_ROUTING ? std::optional{hook::prerouting}
+           : number == NF_INET_LOCAL_IN  ? std::optional{hook::input}
+           : number == NF_INET_LOCAL_OUT ? std::optional{hook::output}
+                                         : std::nullopt;
 }
 
 bool read_chain(bytes_view body, std::uint8_t family, nat_listing& into) {
@@ -62,7 +75,10 @@ bool read_chain(bytes_view body, std::uint8_t family, nat_listing& into) {
         chain.prerouting =
             (type == "nat" || type == "filter") && hook == std::uint32_t{NF_INET_PRE_ROUTING};
         chain.output = type == "nat" && hook == std::uint32_t{NF_INET_LOCAL_OUT};
-        chain.filter = type == "filter" && is_ours(family, hook.value_or(NF_INET_FORWARD));
+        if (type != "nat" && is_ours(family, hook.value_or(NF_INET_FORWARD))) {
+            chain.filters = filter_hook(family, *hook);
+            chain.filters_elsewhere = !chain.filters;
+        }
         chain.drops = drops;
     }
     return whole;
@@ -98,13 +114,13 @@ bool read_rule(bytes_view body, std::uint8_t family, nat_listing& into) {
     }
     auto& to = into.chains[{family, table, chain}];
     to.has_rules = true;
-    if (read->does || read->by_set) {
-        read->rule.table = std::string{family_text(family)} + " " + table;
+    if (!read->never && (read->does || read->by_set)) {
+        read->rule.table = table_text(family, table);
         read->rule.chain = chain;
         read->rule.handle = handle;
         to.rules.push_back({std::move(read->rule), std::move(read->set),
                             read->does.value_or(nat_listing::verdict{}), read->by_set,
-                            read->of_ports});
+                            read->of_ports, read->of_states});
     }
     return true;
 }
@@ -178,6 +194,15 @@ std::optional<std::vector<diagnose::nat_rule>> nat_listing::rules() const {
     return std::move(all).take();
 }
 
+std::optional<std::vector<diagnose::nat_rule>> nat_listing::filters() const {
+    walk all{*this};
+    for (const auto where : {diagnose::nat_rule::hook::prerouting, diagnose::nat_rule::hook::input,
+                             diagnose::nat_rule::hook::output}) {
+        all.filters(where);
+    }
+    return std::move(all).take();
+}
+
 sys_result<nat_reading> nat_rules() {
     constexpr int most_tries = 10;
     for (int i = 1;; ++i) {
@@ -191,8 +216,12 @@ sys_result<nat_reading> nat_rules() {
                               .and_then([&] { return dump_sets(*s, all); });
         if (done) {
             auto made = all.rules();
-            return made ? sys_result<nat_reading>{nat_reading{std::move(*made), has_filters(all)}}
-                        : failure(EOVERFLOW);
+            auto filters = all.filters();
+            if (!made || !filters) {
+                return failure(EOVERFLOW);
+            }
+            const bool more = has_more_filters(all, *filters);
+            return nat_reading{std::move(*made), std::move(*filters), more};
         }
         if (done.error().value() != EAGAIN || i == most_tries) {
             return tl::unexpected{done.error()};

@@ -130,6 +130,53 @@ TEST(nat_listing, the_elements_of_a_map_have_verdicts) {
     EXPECT_EQ(rules[0].new_port, 1);
 }
 
+TEST(nat_listing, filters_are_what_drops_or_rejects_and_policies_come_last) {
+    using deed = diagnose::nat_rule::deed;
+    nat_listing all;
+    auto& base = all.chains[{2, "filter", "in"}];
+    base.filters = hook::input;
+    base.drops = true;
+    base.rules = {does(step::stays), does(step::jumps, "sub"), does(step::drops), {to_port(1)}};
+    all.chains[{2, "filter", "sub"}].rules = {does(step::returns), does(step::rejects)};
+    const auto rules = all.filters().value();
+    ASSERT_EQ(rules.size(), 6U);
+    EXPECT_TRUE(rules[0].spares);
+    EXPECT_EQ(rules[0].passes_over, 5U); // the policy as well
+    EXPECT_EQ(rules[1].passes_over, 1U); // return, to what follows the jump
+    EXPECT_EQ(rules[2].does, deed::rejects);
+    EXPECT_EQ(rules[3].does, deed::drops);
+    EXPECT_TRUE(rules[4].spares); // what takes another way is not dropped here
+    EXPECT_EQ(rules[5].does, deed::drops);
+    EXPECT_EQ(rules[5].chain, "in");
+    EXPECT_EQ(rules[5].family, ip::family::v4);
+    EXPECT_EQ(rules[5].handle, 0U);
+    EXPECT_TRUE(all.rules()->empty()); // there is no NAT
+}
+
+TEST(nat_listing, what_one_chain_accepts_the_next_one_may_drop) {
+    nat_listing all;
+    all.chains[{1, "a", "in"}].filters = hook::input;
+    all.chains[{1, "a", "in"}].rules = {does(step::stays)};
+    all.chains[{1, "b", "in"}].filters = hook::input;
+    all.chains[{1, "b", "in"}].rules = {does(step::drops)};
+    const auto rules = all.filters().value();
+    ASSERT_EQ(rules.size(), 2U);
+    EXPECT_EQ(rules[0].passes_over, 0U);
+}
+
+TEST(nat_listing, of_states_those_of_new_connections_count) {
+    nat_listing all;
+    all.chains[{1, "a", "in"}].filters = hook::input;
+    nat_listing::rule states{{}, "states", {}, true, false};
+    states.of_states = true;
+    all.chains[{1, "a", "in"}].rules = {states};
+    all.sets[{1, "a", "states"}] = {{{}, verdict{step::stays}, 2},
+                                    {{}, verdict{step::drops}, nat_listing::state_new}};
+    const auto rules = all.filters().value();
+    ASSERT_EQ(rules.size(), 1U);
+    EXPECT_FALSE(rules[0].spares);
+}
+
 TEST(parse_nat, of_no_message_is_nothing_and_of_half_a_header_malformed) {
     nat_listing all;
     parse_nat({}, all);

@@ -8,10 +8,11 @@
 namespace portico::os {
 namespace {
 
-// One port, and whether it is the first one behind a range.
+// One port, and whether it is the first one behind a range; or a state of connections.
 struct set_element {
     std::uint16_t port = 0;
     bool ends = false;
+    std::uint32_t state = 0;
     std::optional<nat_listing::verdict> does{};
 };
 
@@ -26,7 +27,8 @@ std::optional<set_element> read_element(bytes_view bytes) {
             (void)each_attribute(payload, [&](int inner, bytes_view value) {
                 const auto port = leading<std::uint16_t>(value);
                 if (inner == NFTA_DATA_VALUE && port) {
-                    read = set_element{ntohs(*port), false};
+                    read =
+                        set_element{ntohs(*port), false, leading<std::uint32_t>(value).value_or(0)};
                 }
             });
         } else if (which == NFTA_SET_ELEM_DATA) {
@@ -61,7 +63,7 @@ std::vector<nat_listing::element> ranges_of(std::vector<set_element> all) {
         if (has_ranges && i + 1 < all.size()) {
             last = static_cast<std::uint16_t>(all[i + 1].port - 1);
         }
-        made.push_back({{all[i].port, last}, std::move(all[i].does)});
+        made.push_back({{all[i].port, last}, std::move(all[i].does), all[i].state});
     }
     return made;
 }

@@ -1,8 +1,10 @@
 #include "nat/walk.hpp"
+#include "nat/expressions.hpp"
 
 #include "portico/ip/prefix.hpp"
 
 #include <algorithm>
+#include <linux/netfilter.h>
 #include <utility>
 
 namespace portico::os {
@@ -48,9 +50,14 @@ bool meet_all(nat_rule& one, const nat_rule& under) {
     if (under.last_port) {
         one.last_port = std::min(one.last_port.value_or(UINT16_MAX), *under.last_port);
     }
-    one.partly_read |= under.partly_read || (!one.interface.empty() && !under.interface.empty() &&
-                                             one.interface != under.interface);
-    one.interface = one.interface.empty() ? under.interface : one.interface;
+    one.partly_read |=
+        under.partly_read ||
+        (!one.interface.empty() && !under.interface.empty() &&
+         (one.interface != under.interface || one.other_interface != under.other_interface));
+    if (one.interface.empty()) {
+        one.interface = under.interface;
+        one.other_interface = under.other_interface;
+    }
     return meet(one.family, under.family) && meet(one.over, under.over) &&
            meet_destination(one, under) &&
            one.first_port.value_or(0) <= one.last_port.value_or(UINT16_MAX);
@@ -65,6 +72,32 @@ void walk::hook(nat_rule::hook where, bool nat_listing::chain::*is_base) {
             chain(key, {});
             end(to_base_end_);
         }
+    }
+}
+
+void walk::filters(nat_rule::hook where) {
+    where_ = where;
+    of_filters_ = true;
+    for (const auto& [key, each] : all_.chains) {
+        if (each.filters == where) {
+            chain(key, {});
+            if (each.drops) {
+                policy(key);
+            }
+            end(to_base_end_);
+        }
+    }
+}
+
+void walk::policy(const nat_listing::chain_key& key) {
+    auto& made = made_.emplace_back();
+    made.where = where_;
+    made.does = nat_rule::deed::drops;
+    const auto family = std::get<0>(key);
+    made.table = table_text(family, std::get<1>(key));
+    made.chain = std::get<2>(key);
+    if (family == NFPROTO_IPV4 || family == NFPROTO_IPV6) {
+        made.family = family == NFPROTO_IPV4 ? ip::family::v4 : ip::family::v6;
     }
 }
 
@@ -110,6 +143,9 @@ void walk::rule(const nat_listing::chain_key& key, const nat_listing::rule& whic
     for (const auto& each : set->second) {
         auto with = what;
         nat_rule ports;
+        if (which.of_states && (each.state & nat_listing::state_new) == 0) {
+            continue;
+        }
         if (which.of_ports) {
             ports.first_port = each.ports.first;
             ports.last_port = each.ports.last;
@@ -125,9 +161,19 @@ void walk::one(const nat_listing::chain_key& key, const nat_rule& what,
     if (++steps_; too_many()) {
         return;
     }
+    const bool ends = does.then == step::drops || does.then == step::rejects;
     switch (does.then) {
     case step::moves:
+    case step::drops:
+    case step::rejects:
+        if (ends != of_filters_) { // what the others do, too, ends their way through this chain
+            spare(what, to_base_end_);
+            break;
+        }
         made_.push_back(what);
+        made_.back().does = does.then == step::moves   ? nat_rule::deed::moves
+                            : does.then == step::drops ? nat_rule::deed::drops
+                                                       : nat_rule::deed::rejects;
         break;
     case step::stays:
         spare(what, to_base_end_);

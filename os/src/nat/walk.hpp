@@ -15,6 +15,8 @@ public:
 
     // Each base chain of the hook, from its first rule on.
     void hook(diagnose::nat_rule::hook where, bool nat_listing::chain::*is_base);
+    // The same of filters.
+    void filters(diagnose::nat_rule::hook where);
     // nullopt: they were too many.
     [[nodiscard]] std::optional<std::vector<diagnose::nat_rule>> take() &&;
 
@@ -26,10 +28,12 @@ private:
              const nat_listing::verdict& does);
     void spare(diagnose::nat_rule what, std::vector<std::size_t>& of);
     [[nodiscard]] bool too_many() const noexcept { return steps_ > nat_listing::most; }
+    void policy(const nat_listing::chain_key& key);
     void end(std::vector<std::size_t>& all); // those pass over everything up to here
 
     const nat_listing& all_;
     diagnose::nat_rule::hook where_{};
+    bool of_filters_ = false;
     std::vector<diagnose::nat_rule> made_;
     std::vector<nat_listing::chain_key> path_; // chains that the packets are in
     std::vector<std::size_t> to_base_end_;     // indices in made_

@@ -63,12 +63,13 @@ void fact_gatherer::what_is_shared() {
     auto rules = os::nat_rules();
     if (rules) {
         made_.nat = std::move(rules->rules);
+        made_.filters = std::move(rules->filters);
     } else {
-        note("NAT rules (nftables)", rules.error());
+        note("NAT rules and filters (nftables)", rules.error());
     }
-    if (rules && rules->filters) {
-        made_.unseen.emplace_back("filter rules, which may drop or reject packets: see nft list "
-                                  "ruleset");
+    if (rules && rules->more_filters) {
+        made_.unseen.emplace_back("conditions of filter rules, which may drop or reject packets: "
+                                  "see nft list ruleset");
     }
     const auto legacy = os::find_legacy_tables();
     if (legacy.nat) {

@@ -70,6 +70,7 @@ enum class cause : std::uint8_t {
     ephemeral_ports_used_up = 52,
     refused_there = 53, // the other host refuses
     no_answer = 54,     // and this one does not answer
+    filter_rule = 55,   // a firewall rule of this host drops or rejects the packets
 };
 // For programs: "in_use".
 [[nodiscard]] std::string_view name_of(cause which) noexcept;
