@@ -7,6 +7,7 @@
 
 #include "portico/os/clock.hpp"
 #include "portico/os/spawn.hpp"
+#include "portico/run/diagnose.hpp"
 
 #include <csignal>
 #include <cstring>
@@ -76,6 +77,7 @@ void listen_run::handle_start(run::listen_outcome outcome) {
     if (outcome.report.why) {
         return fail(outcome.report.text(), outcome.report.why->who);
     }
+    run::explain(outcome.report);
     log_remarks(log_, outcome.report, wishes_);
     const auto status = choice_.status;
     service_ = std::make_shared<service_run>(context_, log_, std::move(choice_),

@@ -85,6 +85,7 @@ private:
     void begin(serve_config next, bool by_network = false);
     void handle_opened(run::listen_outcome outcome);
     [[nodiscard]] std::string about_binder(const run::listen_report& report) const;
+    [[nodiscard]] std::string half_open(const run::listen_report& report) const;
     [[nodiscard]] std::string shared_by(const plan::plan& made) const;
     void spread(std::vector<run::bound_socket> sockets);
     void prepare();

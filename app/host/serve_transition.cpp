@@ -63,22 +63,25 @@ bool keeps_out(const ip::any_endpoint& there, const ip::any_endpoint& wanted) {
     return one != nullptr && other != nullptr ? one->port == other->port : there == wanted;
 }
 
-// The attempts that failed, each with what is in the way; of the wishes that `counts` picks.
+// The attempts that failed, of the wishes that `counts` picks.
 std::string failures(run::listen_report report, const std::function<bool(std::size_t)>& counts) {
-    constexpr int most = 4; // looking takes a while
     std::erase_if(report.attempts, [&](const run::open_attempt& each) {
         return !each.why || !counts(report.made.sockets[each.planned].wish);
     });
     report.missing.reset();
     std::erase_if(report.made.remarks, [&](const auto& each) { return !counts(each.wish); });
-    for (std::size_t i = 0; i < report.attempts.size() && i < most; ++i) {
-        auto& each = report.attempts[i];
-        if (auto cause = run::cause_of(*each.why, report.made.sockets[each.planned].over);
-            !cause.empty()) {
-            each.remarks.push_back(std::move(cause));
-        }
-    }
     return report.text();
+}
+
+bool is_same(const plan::wish& one, const plan::wish& other) {
+    return one.where == other.where && one.over == other.over && one.only == other.only;
+}
+
+// A name may have addresses that this host has not, and all addresses may be of one family.
+bool may_be_elsewhere(const plan::wish& which, const error& why) {
+    return !std::holds_alternative<ip::address>(which.where.where) &&
+           (why.code == std::errc::address_not_available ||
+            why.code == std::errc::address_family_not_supported);
 }
 
 bool is_binders(const run::open_attempt& each) {
@@ -145,6 +148,9 @@ void serve_run::handle_opened(run::listen_outcome outcome) {
     if (outcome.report.why) {
         return fail(outcome.report.text() + about_binder(outcome.report), outcome.report.why->who);
     }
+    if (!coming_->by_network) { // which is tried again and again
+        run::explain(outcome.report);
+    }
     log_remarks(log_, outcome.report, coming_->wishes);
     coming_->misses_some = misses_some(outcome.report);
     const auto& report = outcome.report;
@@ -163,12 +169,42 @@ void serve_run::handle_opened(run::listen_outcome outcome) {
                         side::system);
         }
     }
+    if (const auto missing = half_open(report); !missing.empty()) {
+        return fail(missing, side::system);
+    }
     if (!reload_answers_.empty()) {
         auto attempts = report; // what was remarked about the plan is in the log
         attempts.made.remarks.clear();
         coming_->not_open = failures(std::move(attempts), [](std::size_t) { return true; });
     }
     prepare();
+}
+
+// What a reload asks for that was not asked for before has all of its sockets; empty: so it is. At
+// a start one of several is enough, and what was not open then may stay so.
+std::string serve_run::half_open(const run::listen_report& report) const {
+    if (is_starting_ || coming_->by_network) {
+        return {};
+    }
+    const auto& wishes = coming_->wishes;
+    const auto is_new = [&](std::size_t wish) {
+        return std::none_of(now_.services.begin(), now_.services.end(), [&](const auto& service) {
+            return std::any_of(service.wishes.begin(), service.wishes.end(),
+                               [&](const auto& each) { return is_same(each, wishes[wish]); });
+        });
+    };
+    auto failed = report;
+    std::erase_if(failed.attempts, [&](const auto& each) {
+        const auto wish = report.made.sockets[each.planned].wish;
+        return !each.why || !is_new(wish) || may_be_elsewhere(wishes[wish], *each.why);
+    });
+    if (failed.attempts.empty()) {
+        return {};
+    }
+    const auto& first = report.made.sockets[failed.attempts.front().planned];
+    failed.made.remarks.clear();
+    return in_service(coming_->next.services[coming_->of_service[first.wish]]) +
+           ": not all of its new sockets could be opened\n" + failed.text() + about_binder(failed);
 }
 
 // For ports below 1024 that are asked for only now.

@@ -75,10 +75,37 @@ TEST_F(serve_orders, a_reload_tells_what_is_in_the_way_of_a_socket) {
                                    HasSubstr("listens at 127.0.0.1:7003"), Not(HasSubstr("7001"))));
     write(control() + service + more + "'localhost:7003'\n");
     const auto half = run_command(command + " reload" + where());
-    EXPECT_EQ(half.status, 0);
-    EXPECT_THAT(half.output, AllOf(StartsWith("reloaded 1: "), HasSubstr("not open:\n"),
-                                   HasSubstr("127.0.0.1:7003: bind: Address already in use\n"),
-                                   Not(HasSubstr("[::1]:7003"))));
+    EXPECT_EQ(half.status, 111);
+    EXPECT_THAT(half.output,
+                AllOf(HasSubstr("service b: not all of its new sockets could be opened\n"),
+                      HasSubstr("127.0.0.1:7003: bind: Address already in use\n    "),
+                      HasSubstr("listens at 127.0.0.1:7003"), Not(HasSubstr("[::1]:7003"))));
+    const auto free = at("[::1]:7003");
+    EXPECT_TRUE(os::bind(os::socket(free, ip::transport::tcp).value(), free));
+    const auto logged = server.err();
+    EXPECT_THAT(logged.substr(logged.find("not all of its new sockets")),
+                testing::ContainsRegex("not all of [^\n]*listens at 127.0.0.1:7003"));
+}
+
+TEST_F(serve_orders, what_could_not_be_opened_at_the_start_does_not_keep_a_reload_back) {
+    const auto taken = at("127.0.0.1:7003");
+    const auto other = os::socket(taken, ip::transport::tcp).value();
+    ASSERT_TRUE(os::bind(other, taken) && os::listen(other, 1));
+    const auto with = [&](const std::string& answer) {
+        return control() + service + "[service.b]\nlisten = 'localhost:7003'\nbuiltin = '" +
+               answer + "'\n";
+    };
+    write(with("discard"));
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening unix:.*control\n")) << server.err();
+    EXPECT_THAT(server.err(), HasSubstr("listens at 127.0.0.1:7003"));
+    write(with("echo"));
+    const auto done = run_command(command + " reload" + where());
+    EXPECT_EQ(done.status, 0);
+    EXPECT_THAT(done.output,
+                AllOf(StartsWith("reloaded 1: "), HasSubstr("not open:\n"),
+                      HasSubstr("127.0.0.1:7003: bind: Address already in use\n"),
+                      HasSubstr("listens at 127.0.0.1:7003"), Not(HasSubstr("[::1]:7003"))));
     EXPECT_EQ(echoed(at("[::1]:7003"), "hi"), "hi");
 }
 

@@ -14,20 +14,6 @@
 namespace portico::run {
 namespace {
 
-// What is in the way of the first attempts, behind each: looking takes a while.
-void explain(listen_report& report) {
-    int most = 4;
-    for (auto& each : report.attempts) {
-        if (!each.why || most-- == 0) {
-            continue;
-        }
-        if (auto cause = cause_of(*each.why, report.made.sockets[each.planned].over);
-            !cause.empty()) {
-            each.remarks.push_back(std::move(cause));
-        }
-    }
-}
-
 // The exit code follows from this: when every failure is the caller's, trying again is no use. A
 // name without an answer or an interface without an address may have one later.
 side blame_for(const listen_report& report) {
@@ -75,6 +61,20 @@ listen_outcome refused(const listen_facts& facts) {
 }
 
 } // namespace
+
+void explain(listen_report& report) {
+    int most = 4; // looking takes a while
+    for (auto& each : report.attempts) {
+        if (!each.why || most == 0) {
+            continue;
+        }
+        --most;
+        if (auto cause = cause_of(*each.why, report.made.sockets[each.planned].over);
+            !cause.empty()) {
+            each.remarks.push_back(std::move(cause));
+        }
+    }
+}
 
 void detail::start_listen(const asio::any_io_executor& executor, std::vector<plan::wish> wishes,
                           std::vector<held_socket> held, deadline until, bind_call bind,

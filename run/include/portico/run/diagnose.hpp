@@ -13,6 +13,8 @@
 
 namespace portico::run {
 
+struct listen_report;
+
 struct diagnose_options {
     bool every_holder = false;  // of a socket that several processes have; else one of them ...
     bool count_holders = false; // ... and how many there are, for which all of /proc is read
@@ -36,6 +38,9 @@ struct diagnose_options {
 // nothing better than the errno is known, or what is found would give another errno. It blocks as
 // diagnose_here() does, and tries nothing.
 [[nodiscard]] std::string cause_of(const error& why, ip::transport over);
+
+// Adds it to each of the first attempts that failed, behind their remarks.
+void explain(listen_report& report);
 
 // Every place where a process takes connections or datagrams, each with its diagnosis.
 struct process_places {
