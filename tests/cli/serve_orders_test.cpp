@@ -109,6 +109,25 @@ TEST_F(serve_orders, what_could_not_be_opened_at_the_start_does_not_keep_a_reloa
     EXPECT_EQ(echoed(at("[::1]:7003"), "hi"), "hi");
 }
 
+TEST_F(serve_orders, a_low_port_that_is_open_is_not_said_to_be_refused) {
+    NEEDS("setpriv");
+    testkit::must_run("sysctl -qw net.ipv4.ip_unprivileged_port_start=0");
+    const auto with = [&](const std::string& answer) {
+        return control() + "[service.a]\nlisten = 'localhost:79'\nbuiltin = '" + answer + "'\n";
+    };
+    write(with("discard"));
+    process server{{"setpriv", "--bounding-set=-net_bind_service", command, "serve", config_}};
+    ASSERT_TRUE(server.wait_for_out("listening unix:.*control\n")) << server.err();
+    testkit::must_run("sysctl -qw net.ipv4.ip_unprivileged_port_start=1024");
+    write(with("echo"));
+    ASSERT_EQ(run_command(command + " reload" + where()).status, 0);
+    EXPECT_THAT(server.err(), Not(HasSubstr("will be refused")));
+    EXPECT_EQ(echoed(at("127.0.0.1:79"), "hi"), "hi");
+    write(with("echo") + "[service.b]\nlisten = '127.0.0.1:80'\nbuiltin = 'echo'\n");
+    EXPECT_EQ(run_command(command + " reload" + where()).status, 111);
+    EXPECT_THAT(server.err(), HasSubstr("80 will be refused"));
+}
+
 TEST_F(serve_orders, a_handover_waits_and_prints_its_report) {
     write(control() + service);
     auto server = serve();
