@@ -39,8 +39,6 @@ void set_stream_options(const service_choice& choice, const run::listener& open)
 // In tenths of a second: at sockets that others go on with there may always be somebody.
 constexpr int most_looks = 20;
 
-constexpr std::string_view raise_limit = "raise the limit of open files: ulimit -n, LimitNOFILE=";
-
 // How many connections there are descriptors for. Some are kept for what a start of a program needs
 // for a moment.
 std::size_t connections_that_fit(std::size_t left) {

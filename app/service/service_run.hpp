@@ -40,6 +40,9 @@ struct kept_socket {
     }
 };
 
+inline constexpr std::string_view raise_limit =
+    "raise the limit of open files: ulimit -n, LimitNOFILE=";
+
 // What a service may open.
 struct descriptor_room {
     std::size_t left = 0;     // of this process; to count them takes long where there are many

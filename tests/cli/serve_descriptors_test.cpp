@@ -93,6 +93,32 @@ TEST_F(serve_descriptors, a_reload_counts_them_anew) {
     }
 }
 
+TEST_F(serve_descriptors, a_host_with_too_few_of_them_does_not_start_or_says_so) {
+    std::string many;
+    for (int i = 0; i < 20; ++i) {
+        const auto port = std::to_string(7100 + i);
+        many += "[service.s" + port + "]\nlisten = 'localhost:" + port + "'\nbuiltin = 'echo'\n";
+    }
+    write(many);
+    testkit::process_options how;
+    how.descriptor_limit = 64; // and 40 sockets
+    const auto start = [&] {
+        process server{{command, "serve", config_}, how};
+        EXPECT_EQ(server.wait(), 111);
+        return server.err();
+    };
+    EXPECT_THAT(start(), HasSubstr("raise the limit of open files: ulimit -n, LimitNOFILE="));
+    how.descriptor_limit = 30;
+    EXPECT_THAT(start(), HasSubstr("as many open files as it may have; raise the limit"));
+    how.descriptor_limit = 100;
+    auto server = serve(how);
+    ASSERT_TRUE(server.wait_for_err("hardly any descriptors for clients.*services=20 "))
+        << server.err();
+    for (int i = 0; i < 100; ++i) {
+        ASSERT_EQ(echoed(at("[::1]:7119"), "hi"), "hi");
+    }
+}
+
 TEST_F(serve_descriptors, the_limit_is_raised_for_the_host_and_not_for_its_programs) {
     write("[metrics]\nlisten = '127.0.0.1:9108'\n[service.limit]\nlisten = '127.0.0.1:7001'\n"
           "program = ['sh', '-c', 'ulimit -Sn; ulimit -Hn']\n");

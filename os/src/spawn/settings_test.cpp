@@ -194,6 +194,27 @@ TEST(spawn_settings, a_raised_limit_of_descriptors_is_for_us_alone) {
     EXPECT_EQ(text, "200\n100\n200\n150\n50\n");
 }
 
+TEST(descriptors, none_is_left_when_there_is_none_to_count_them_with) {
+    const auto text = told_by_process([]() -> std::string {
+        rlim_t highest = 0; // somebody may have left us some
+        for (int i = 0; i < 1000; ++i) {
+            highest = ::fcntl(i, F_GETFD) >= 0 ? static_cast<rlim_t>(i) : highest;
+        }
+        const rlimit few{highest + 10, highest + 10};
+        if (::setrlimit(RLIMIT_NOFILE, &few) != 0) {
+            return "cannot";
+        }
+        std::vector<fd> all;
+        do {
+            all.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        } while (all.back());
+        auto none = std::to_string(descriptors_left());
+        all.resize(all.size() - 3); // and the one that could not be had
+        return none + ' ' + std::to_string(descriptors_left());
+    });
+    EXPECT_EQ(text, "0 2");
+}
+
 TEST(spawn_settings, the_limit_of_descriptors_stays_when_nobody_raised_it) {
     const auto text = told_by_process([]() -> std::string {
         const rlimit few{100, 200};

@@ -200,6 +200,8 @@ descriptor_count count_descriptors() noexcept {
         }
         ::closedir(all);
         --made.open; // the directory itself
+    } else if (errno == EMFILE) {
+        made.open = made.most; // there is none for the directory
     }
     return made;
 }

@@ -21,9 +21,9 @@ admission_settings sharing(std::shared_ptr<descriptor_budget> with, std::size_t 
 
 TEST(admission, services_share_the_descriptors_and_each_finds_some) {
     const auto budget = std::make_shared<descriptor_budget>(8);
+    int woken = 0;
     admission one{sharing(budget)};
     admission other{sharing(budget, 2)};
-    int woken = 0;
     const auto a = one.join([&] { ++woken; });
     const auto b = other.join([] {});
     int taken = 0;

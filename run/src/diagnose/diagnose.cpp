@@ -96,6 +96,10 @@ diagnose::diagnosis diagnose_here(const diagnose::question& asked, const diagnos
 }
 
 std::string cause_of(const error& why, ip::transport over) {
+    if (why.code == std::errc::too_many_files_open) {
+        return "this process has as many open files as it may have; raise the limit: ulimit -n, "
+               "LimitNOFILE=";
+    }
     const auto what = act_of(why.op);
     if (!what || std::holds_alternative<std::monostate>(why.at)) {
         return {};

@@ -184,7 +184,7 @@ struct credentials {
 [[nodiscard]] sys_result<credentials> peer_credentials(int s) noexcept;
 
 // The descriptors of this process, and how many they may be: the soft RLIMIT_NOFILE, or SIZE_MAX.
-// `open` is 0 when /proc cannot be read. Time: linear in what is open.
+// `open` is 0 when there is no /proc. Time: linear in what is open.
 struct descriptor_count {
     std::size_t open = 0;
     std::size_t most = SIZE_MAX;
