@@ -1,5 +1,6 @@
 #include "host/serve_check.hpp"
 
+#include "host/fixed_settings.hpp"
 #include "host/host_guard.hpp"
 
 #include "portico/os/clock.hpp"
@@ -225,6 +226,9 @@ int print_difference(const serve_config& now, const serve_config& next,
                          [&](const auto& one) { return one.name == each.name; })) {
             std::cout << "stop   service " << each.name << '\n';
         }
+    }
+    if (const auto fixed = find_fixed_changes(now, next); !fixed.empty()) {
+        std::cout << "needs a restart: " << fixed << '\n';
     }
     if (const auto why = find_shortage(plan_sandbox(now, own_program), next, own_program);
         !why.empty()) {

@@ -51,6 +51,8 @@ struct transition {
     std::vector<hosted_service> made;    // in the order of `next.services`
     std::vector<std::string> goes_on;    // names of those that are as they were
     std::size_t preparing = 0;
+    std::shared_ptr<run::reverse_names> names{}; // as the next ones are to have
+    std::string needs_restart{};                 // keys that have changed for nothing
     std::vector<kept_socket> sockets_before;
 };
 
@@ -70,12 +72,7 @@ public:
               daemon_start& background)
         : path_{std::move(path)}, outer_{std::move(outer)}, log_{logging}, first_{first},
           take_from_{take_from}, program_{std::move(program)}, manager_{std::move(manager)},
-          guard_{std::move(guard)}, background_{background} {
-        if (logging.names) {
-            names_ = std::make_shared<run::reverse_names>(context_.get_executor(),
-                                                          run::reverse_settings{});
-        }
-    }
+          guard_{std::move(guard)}, background_{background} {}
 
     // Returns the exit code.
     int run();
@@ -92,6 +89,7 @@ private:
     void handle_prepared();
     [[nodiscard]] descriptor_room room(std::size_t services);
     [[nodiscard]] bool goes_on(const hosted_service& which) const;
+    void use_names();
     void swap();
     void tell_done(const std::vector<hosted_service>& before);
     void tell_network();

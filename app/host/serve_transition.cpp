@@ -1,6 +1,7 @@
 // From one configuration to the next: all that is new is there before anything that runs is
 // touched.
 
+#include "host/fixed_settings.hpp"
 #include "host/serve_run.hpp"
 #include "log/listen_log.hpp"
 
@@ -19,6 +20,7 @@ namespace {
 
 constexpr duration between_tries = std::chrono::milliseconds{100};
 constexpr duration longest_pause = std::chrono::seconds{30};
+constexpr std::size_t fewest_descriptors = 16; // besides sockets
 
 std::string in_service(const service_config& which) {
     return "service " + which.name;
@@ -99,6 +101,11 @@ bool same_sockets(const std::vector<kept_socket>& left, const std::vector<kept_s
            });
 }
 
+// A relay is told at its start whether to tell of each end.
+bool has_ends(const log_settings& which) {
+    return which.least <= severity::info;
+}
+
 } // namespace
 
 void serve_run::begin(serve_config next, bool by_network) {
@@ -122,6 +129,11 @@ void serve_run::begin(serve_config next, bool by_network) {
     auto held = shared_sockets();
     if (!held) {
         return fail("its sockets cannot be shared: " + held.error().message(), side::system);
+    }
+    if (now.next.log.names) {
+        now.names = names_ ? names_
+                           : std::make_shared<run::reverse_names>(context_.get_executor(),
+                                                                  run::reverse_settings{});
     }
     const auto limit = now.next.timeout.value_or(std::chrono::seconds{10});
     run::async_listen(context_.get_executor(), now.wishes, *std::move(held),
@@ -258,7 +270,7 @@ void serve_run::spread(std::vector<run::bound_socket> sockets) {
         now.made.push_back({config, std::make_shared<service_run>(
                                         context_, log, config.choice, std::move(listener),
                                         config.wishes, [this] { sweep_soon(); })});
-        now.made.back().run->use_names(config.part ? nullptr : names_);
+        now.made.back().run->use_names(config.part ? nullptr : now.names);
     }
 }
 
@@ -272,6 +284,7 @@ void serve_run::prepare() {
         const auto before =
             std::find_if(services_.begin(), services_.end(), [&](const hosted_service& old) {
                 return old.config.name == each.config.name && old.config.text == each.config.text &&
+                       (!old.config.choice.relay || has_ends(now_.log) == has_ends(now.next.log)) &&
                        same_sockets(old.run->open_sockets(), each.run->open_sockets());
             });
         if (before != services_.end()) {
@@ -323,12 +336,21 @@ void serve_run::swap() {
         for (const auto& each : now.made) {
             each.run->open_clones();
         }
+        if (const auto left = os::descriptors_left(); left < fewest_descriptors) {
+            return fail("its sockets leave " + std::to_string(left) +
+                            " descriptors, and it needs " + std::to_string(fewest_descriptors) +
+                            " at least, and more for its clients; " + std::string{raise_limit},
+                        side::system);
+        }
         if (const auto done = guard_.enter(now.next, log_); !done) {
             return fail(now.next.locate(done.error()), side::system);
         }
         if (auto binder = guard_.take_child(); binder.pid() > 0) {
             failed_.push_back(std::move(binder)); // for when it ends before us
         }
+    }
+    if (!is_starting_) {
+        log_.set(now.next.log.format, now.next.log.least);
     }
     const auto has = room(now.made.size());
     for (const auto& each : now.made) {
@@ -339,7 +361,13 @@ void serve_run::swap() {
             return fail(each.config.locate(done.error().what), done.error().who);
         }
     }
-    static_cast<void>(room(now.made.size())); // each has sockets of its own now
+    const auto budget = room(now.made.size()).budget->total(); // each has its own sockets now
+    if (budget < 4 * now.made.size()) {
+        log_.write(severity::warning, "there are hardly any descriptors for clients",
+                   {{"descriptors", std::uint64_t{budget}},
+                    {"services", std::uint64_t{now.made.size()}},
+                    {"hint", std::string{raise_limit}}});
+    }
     now.sockets_before = sockets_of(services_);
     const auto successors = sockets_of(now.made);
     const auto gone = deadline::after(os::now(), service_run::longest_close);
@@ -363,7 +391,12 @@ void serve_run::swap() {
 }
 
 void serve_run::tell_done(const std::vector<hosted_service>& before) {
+    if (!is_starting_) {
+        coming_->needs_restart = find_fixed_changes(now_, coming_->next);
+        keep_fixed(now_, coming_->next);
+    }
     now_ = coming_->next;
+    use_names();
     retry_.cancel();
     if (coming_->misses_some) {
         follow_network_later();
@@ -393,10 +426,31 @@ void serve_run::tell_done(const std::vector<hosted_service>& before) {
                 {"services.unchanged", std::uint64_t{unchanged}},
                 {"services.started", std::uint64_t{services_.size() - unchanged}},
                 {"services.stopped", std::uint64_t{before.size() - unchanged}}});
+    const auto& fixed = coming_->needs_restart;
+    if (!fixed.empty()) {
+        log_.write(severity::warning, "what has changed besides needs a restart",
+                   {{"keys", fixed}});
+    }
     answer_reload({0, "reloaded " + std::to_string(reloads_) + ": " + std::to_string(unchanged) +
                           " services went on, " + std::to_string(services_.size() - unchanged) +
                           " began, " + std::to_string(before.size() - unchanged) + " ended\n" +
+                          (fixed.empty() ? "" : "needs a restart: " + fixed + '\n') +
                           (coming_->not_open.empty() ? "" : "not open:\n" + coming_->not_open)});
+}
+
+// Who waits for a name is logged without when there are none any more.
+void serve_run::use_names() {
+    if (names_ == coming_->names) {
+        return;
+    }
+    if (names_) {
+        names_->stop();
+    }
+    names_ = coming_->names;
+    nameless_ = 0;
+    for (const auto& each : services_) {
+        each.run->use_names(each.config.part ? nullptr : names_);
+    }
 }
 
 // Where it listens now and did not before, and the other way round.
@@ -540,6 +594,7 @@ void serve_run::fail(const std::string& why, side who) {
     if (!coming_->by_network) {
         count_failed_reload();
     }
+    log_.set(now_.log.format, now_.log.least);
     log_.write(severity::error,
                coming_->by_network ? "the addresses of this host have changed, and nothing was done"
                                    : "not reloaded: everything goes on as it was",

@@ -309,7 +309,8 @@ struct event_log::state {
 };
 
 event_log::event_log(log_settings settings)
-    : settings_{settings}, state_{std::make_shared<state>(settings)} {}
+    : settings_{std::make_shared<log_settings>(settings)}, state_{
+                                                               std::make_shared<state>(settings)} {}
 
 event_log::event_log(const event_log& of, const fields& always)
     : settings_{of.settings_}, always_{of.always_}, state_{of.state_} {
@@ -318,6 +319,13 @@ event_log::event_log(const event_log& of, const fields& always)
 
 event_log::~event_log() = default;
 
+void event_log::set(log_format format, severity least) {
+    settings_->format = format;
+    settings_->least = least;
+    state_->logger.set_formatter(formatter_for(*settings_));
+    state_->logger.set_level(level_of(least));
+}
+
 void event_log::write(severity how, std::string_view what, const fields& with) {
     if (!wants(how)) {
         return;
@@ -325,8 +333,8 @@ void event_log::write(severity how, std::string_view what, const fields& with) {
     const auto text = [this](std::string_view event, const fields& attributes) {
         auto all = always_;
         all.insert(all.end(), attributes.begin(), attributes.end());
-        return settings_.format == log_format::json ? to_json_members(event, all)
-                                                    : to_logfmt(event, all);
+        return settings_->format == log_format::json ? to_json_members(event, all)
+                                                     : to_logfmt(event, all);
     };
     auto& my = *state_;
     if (my.lost != 0 &&

@@ -66,14 +66,18 @@ public:
     event_log& operator=(const event_log&) = delete;
     ~event_log();
 
+    // From now on, for all that are the same log: the format, and what is written. It goes where it
+    // went.
+    void set(log_format format, severity least);
+
     // So that the fields of a line that is not written need not be made.
-    [[nodiscard]] bool wants(severity how) const noexcept { return how >= settings_.least; }
+    [[nodiscard]] bool wants(severity how) const noexcept { return how >= settings_->least; }
     // `what` is a constant text that says what happened; all that varies is in the fields.
     void write(severity how, std::string_view what, const fields& with = {});
 
 private:
     struct state;
-    log_settings settings_;
+    std::shared_ptr<log_settings> settings_;
     fields always_;
     std::shared_ptr<state> state_;
 };

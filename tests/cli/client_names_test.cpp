@@ -112,6 +112,27 @@ TEST_F(client_names, of_a_relay_of_serve_too_and_a_variable_is_enough) {
 
 // ---- other variables ----
 
+TEST_F(client_names, a_reload_begins_and_ends_to_ask_for_them) {
+    const testkit::dns_server names{script()};
+    const std::string service = "[service.a]\nlisten = ':7001'\nbuiltin = 'echo'\n";
+    write(service);
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp .*:7001")) << server.err();
+    use(at("127.0.0.1:7001"), "10.1.2.3:0");
+    EXPECT_TRUE(server.wait_for_err("connection=1 "));
+    EXPECT_THAT(server.err(), Not(HasSubstr("network.peer.name")));
+    write("[log]\nnames = true\n" + service);
+    ASSERT_TRUE(reload(server, 1));
+    use(at("127.0.0.1:7001"), "10.1.2.3:0");
+    EXPECT_TRUE(server.wait_for_err("connection=2 .*network.peer.name=client.test\n"));
+    write(service);
+    ASSERT_TRUE(reload(server, 2));
+    use(at("127.0.0.1:7001"), "10.1.2.3:0");
+    const auto last = server.wait_for_err("(connection=3 .*)\n");
+    ASSERT_TRUE(last) << server.err();
+    EXPECT_THAT(*last, Not(HasSubstr("network.peer.name")));
+}
+
 TEST_F(client_names, variables_are_defaults_and_a_wrong_one_is_told) {
     write("[service.a]\nlisten = '127.0.0.1:7001'\nbuiltin = 'echo'\n");
     {

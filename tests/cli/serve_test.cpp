@@ -99,6 +99,66 @@ TEST_F(serve_command, a_reload_lets_go_on_what_has_not_changed_and_who_is_connec
     EXPECT_EQ(server.wait(), 0);
 }
 
+// Also of services that go on as they were, and of a relay, whose threads tell of no end that
+// nobody wants to hear of.
+TEST_F(serve_command, a_reload_changes_what_is_logged_and_how) {
+    const std::string services =
+        "[service.echo]\nlisten = '127.0.0.1:7001'\nbuiltin = 'echo'\n"
+        "[service.relay]\nlisten = '127.0.0.1:7002'\nto = '127.0.0.1:7001'\n";
+    write("[log]\nlevel = 'warning'\n" + services);
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7002")) << server.err();
+    const auto stays = connect_to(at("127.0.0.1:7002"));
+    EXPECT_EQ(ask(stays, "1"), "1");
+    EXPECT_EQ(echoed(at("127.0.0.1:7002"), "silence"), "silence");
+    write("[log]\nlevel = 'info'\n" + services);
+    ASSERT_TRUE(reload(server, 1));
+    EXPECT_THAT(server.err(), Not(HasSubstr("connection ended")));
+    while (server.err().find("connection ended\" service=relay") == std::string::npos) {
+        // The old one takes who is half-way in for a tenth of a second.
+        ASSERT_EQ(echoed(at("127.0.0.1:7002"), "hi"), "hi");
+        ::usleep(10'000);
+    }
+    EXPECT_TRUE(server.wait_for_err("connection ended\" service=echo"));
+    write("[log]\nlevel = 'debug'\nformat = 'json'\n" + services);
+    ASSERT_TRUE(reload(server, 2));
+    EXPECT_EQ(echoed(at("127.0.0.1:7001"), "hi"), "hi");
+    EXPECT_TRUE(server.wait_for_err("\"msg\":\"connection began\",\"service\":\"echo\""));
+    // What fails leaves the log as it was, too.
+    write("[log]\nlevel = 'error'\n" + services +
+          "[service.far]\nlisten = '192.0.2.77:7003'\nbuiltin = 'echo'\n");
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for_err("\"msg\":\"not reloaded: everything goes on as it was\""));
+    const auto so_far = server.err().size();
+    EXPECT_EQ(echoed(at("127.0.0.1:7001"), "more"), "more");
+    EXPECT_TRUE(server.wait_for_err("\"connection ended\".*\"received\":4,"));
+    EXPECT_THAT(server.err().substr(so_far), HasSubstr("connection began"));
+    EXPECT_EQ(ask(stays, "2"), "2");
+}
+
+TEST_F(serve_command, what_a_reload_cannot_change_is_told) {
+    const std::string service = "[service.a]\nlisten = '127.0.0.1:7001'\nbuiltin = 'echo'\n";
+    write("[serve]\npid-file = '" + file("pid") + "'\n" + service);
+    auto server = serve();
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7001")) << server.err();
+    const auto next = "[log]\noutput = 'syslog'\n[serve]\npid-file = '" + file("other") + "'\n";
+    write(file("next.toml"), next + service);
+    EXPECT_THAT(finish({config_, "--diff", file("next.toml")}).out,
+                HasSubstr("needs a restart: log.output, serve.pid-file\n"));
+    for (const int i : {1, 2}) { // as long as it is so
+        write(next + service);
+        ASSERT_TRUE(reload(server, i));
+        ASSERT_TRUE(server.wait_for_err("reloads=" + std::to_string(i) +
+                                        " [^\n]*\n[^\n]*needs a restart\" "
+                                        "keys=\"log.output, serve.pid-file\""))
+            << server.err();
+    }
+    write("[serve]\npid-file = '" + file("pid") + "'\n" + service);
+    ASSERT_TRUE(reload(server, 3));
+    EXPECT_TRUE(server.wait_for_err("reloads=3"));
+    EXPECT_FALSE(std::filesystem::exists(file("other")));
+}
+
 TEST_F(serve_command, a_service_that_is_gone_from_the_file_ends) {
     const std::string one = "[service.one]\nlisten = \"localhost:7001\"\nbuiltin = \"echo\"\n";
     write(one + "[service.two]\nlisten = [\"localhost:7002\", \"unix:" + file("two") +
