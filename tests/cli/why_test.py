@@ -994,6 +994,10 @@ class Filters(Situation):
                    f"add chain inet t base {{ type filter hook {hook} priority 0; policy {policy}; }};"
                    + rules.replace("BASE", "add rule inet t base").replace("SUB", "add rule inet t sub"))
 
+    def filter_finding(self, *words):
+        """What it says of filters: clients that did not get in may have left other findings."""
+        return next((each for each in self.why(*words).all["findings"] if each["cause"] == "filter_rule"), None)
+
     def gets_in(self, address="192.0.2.1", by=None):
         """Whether the kernel lets a client in, of the other host unless another prefix is given."""
         tries = f"import socket; socket.create_connection(('{address}', {PORT}), timeout=1)"
@@ -1052,7 +1056,7 @@ class Filters(Situation):
         self.assertEqual(self.why(f"192.0.2.1:{PORT}", "--accept").unseen, "")
         self.filters("BASE ip saddr 198.51.100.0/24 drop")
         for what in ("--accept", "--connect"):
-            self.assertIn("conditions of filter rules", self.why(f"192.0.2.1:{PORT}", what).unseen)
+            self.assertIn("filter rules", self.why(f"192.0.2.1:{PORT}", what).unseen)
         self.assertEqual(self.why(f"192.0.2.1:{PORT}", "--bind").unseen, "")
         self.filters("")
         run("nft", "add table bridge b; add chain bridge b in { type filter hook input priority 0; }; add rule bridge b in drop")
@@ -1061,7 +1065,7 @@ class Filters(Situation):
         self.assertIn("filter rules", self.why(f"192.0.2.1:{PORT}", "--accept").unseen)
 
     def test_a_rule_for_some_clients_or_one_interface_is_possible(self):
-        for rules in (f"BASE ip saddr 198.51.100.0/24 tcp dport {PORT} drop", f'BASE iifname "vx" tcp dport {PORT} reject',
+        for rules in (f"BASE ip saddr 198.51.100.0/24 tcp dport {PORT} drop", f'BASE iifname "va" tcp dport {PORT} reject',
                       f"BASE ip saddr 192.0.2.7 accept; BASE tcp dport {PORT} drop"):
             self.filters(rules)
             self.assertEqual(self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept").sure, "possible", rules)
@@ -1095,6 +1099,64 @@ class Filters(Situation):
             self.expect("none", f"192.0.2.1:{PORT}", "--accept")
             self.assertTrue(self.gets_in())
 
+    def test_the_answers_have_to_get_out(self):
+        place = f"192.0.2.1:{PORT}"
+        established = "BASE ct state established,related accept;"
+        for rules, policy, sure, real in (
+                ("", "drop", "certain", False),
+                (f"BASE tcp sport {PORT} drop", "accept", "certain", False),
+                (f"BASE tcp sport {{ 22, {PORT} }} drop", "accept", "certain", False),
+                (f"BASE ip saddr 192.0.2.1 tcp sport {PORT} reject", "accept", "certain", False),
+                (f"BASE ct state new tcp sport {PORT} drop", "accept", None, True),
+                ("BASE ct state established drop", "accept", "certain", False),
+                (established, "drop", None, True),
+                (f"BASE tcp sport {{ 22, {PORT} }} accept", "drop", None, True),
+                (f"BASE tcp sport {PORT + 1} accept; BASE tcp dport {{ 53, 80 }} accept", "drop", "certain", False),
+                ('BASE oifname { "lo", "vx" } accept', "drop", "possible", False),
+                ('BASE oifname "lo" accept', "drop", "certain", False)):
+            self.filters(rules, hook="output", policy=policy)
+            found = self.filter_finding(place, "--accept")
+            self.assertEqual(found and found["sureness"], sure, rules)
+            self.assertEqual(self.gets_in(), real, rules)
+            if sure:
+                self.assertIn(f"the answers from {place}", found["sentence"])
+            if sure == "certain":
+                run("sh", "-c", found["fixes"][1].removeprefix("let them pass: "))
+                self.assertIsNone(self.filter_finding(place, "--accept"), rules)
+                self.assertTrue(self.gets_in(), rules)
+        for rules in ("BASE ip daddr 192.0.2.2 drop", "BASE meta mark 0 drop", "BASE tcp dport != 22 drop"):
+            self.filters(rules, hook="output")
+            self.assertIsNone(self.filter_finding(place, "--accept"), rules)
+            self.assertIn("nft list ruleset", self.why(place, "--accept").unseen)
+            self.assertFalse(self.gets_in(), rules)
+        self.filters("BASE ip daddr 192.0.2.2 drop", hook="output")
+        self.assertEqual(self.expect("filter_rule", place, "--accept", "--from", "192.0.2.2").sure, "certain")
+        self.assertIsNone(self.filter_finding(place, "--accept", "--from", "192.0.2.3"))
+        self.assertEqual(self.why(place, "--accept", "--from", "192.0.2.3").unseen, "")
+
+    def test_a_rule_for_some_clients_and_the_one_who_does_not_get_in(self):
+        place = f"192.0.2.1:{PORT}"
+        self.filters(f"BASE ip saddr 192.0.2.7 tcp dport {PORT} accept", policy="drop")
+        answer = self.expect("filter_rule", place, "--accept")
+        self.assertEqual(answer.sure, "possible")
+        self.assertIn("handle ", answer.evidence)
+        self.assertIn("for clients of 192.0.2.7 alone", answer.evidence)
+        self.assertIn(f"ip saddr CLIENT tcp dport {PORT} accept", answer.fixes)  # for all it would open more
+        self.assertIn("for every client at once", answer.fixes)
+        self.expect("none", place, "--accept", "--from", "192.0.2.7")
+        answer = self.expect("filter_rule", place, "--accept", "--from", "192.0.2.2")
+        self.assertEqual(answer.sure, "certain")
+        self.assertFalse(self.gets_in())
+        run("sh", "-c", answer.fixes.splitlines()[1].removeprefix("let this client pass: "))
+        self.expect("none", place, "--accept", "--from", "192.0.2.2")
+        self.assertTrue(self.gets_in())
+        self.expect("filter_rule", place, "--accept", "--from", "192.0.2.3")
+        self.filters(f"BASE ip6 saddr 2001:db8::/32 drop; BASE ip saddr 192.0.2.0/28 tcp dport {PORT} drop")
+        self.assertEqual(self.expect("filter_rule", place, "--accept", "--from", "192.0.2.2").sure, "certain")
+        self.expect("none", place, "--accept", "--from", "192.0.2.16")
+        self.filters('BASE iifname "vx" accept', policy="drop")  # there is no such interface
+        self.assertEqual(self.expect("filter_rule", place, "--accept").sure, "certain")
+
     def test_what_leaves_this_host(self):
         self.filters(f"BASE ip daddr 192.0.2.2 tcp dport {PORT} drop", hook="output")
         answer = self.expect("filter_rule", f"192.0.2.2:{PORT}", "--connect")
@@ -1118,7 +1180,10 @@ class Filters(Situation):
         self.expect("none", f"192.0.2.1:{PORT}", "--accept")
         self.assertTrue(self.gets_in())
         run("iptables-nft", "-I", "INPUT", "-p", "tcp", "--dport", str(PORT), "-j", "REJECT")
-        self.assertIn("rejects", self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept").sentence)
+        answer = self.expect("filter_rule", f"192.0.2.1:{PORT}", "--accept")
+        self.assertIn("rejects", answer.sentence)
+        self.assertIn(f"iptables -I INPUT NUMBER -p tcp --dport {PORT} -j ACCEPT", answer.fixes)
+        self.assertNotIn("nft", answer.fixes)  # which is not to touch the tables of iptables
         self.assertFalse(self.gets_in())
 
     def test_without_root_they_are_not_seen(self):

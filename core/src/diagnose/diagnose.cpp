@@ -25,6 +25,13 @@ void examiner::exclude(cause what, std::string why) {
     }
 }
 
+void examiner::not_seen(std::string what) {
+    auto& all = made_.unseen;
+    if (std::find(all.begin(), all.end(), what) == all.end()) {
+        all.push_back(std::move(what));
+    }
+}
+
 bool examiner::found(cause what) const noexcept {
     return std::any_of(made_.findings.begin(), made_.findings.end(),
                        [&](const auto& each) { return each.what == what; });

@@ -391,6 +391,60 @@ TEST(diagnose, a_filter_of_an_interface_is_for_what_comes_in_there) {
     EXPECT_EQ(sure_of(act::connect), std::nullopt);
 }
 
+TEST(diagnose, a_filter_of_answers_keeps_clients_out) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.filters = {dropping(8080)};
+    auto& rule = known.filters.front();
+    rule.where = nat_rule::hook::answers;
+    EXPECT_EQ(ask(act::accept, {"192.0.2.1:8080"}, known).findings.size(), 0U); // of other clients
+    rule.first_source_port = rule.last_source_port = 8080;
+    rule.first_port = rule.last_port = std::nullopt;
+    const auto made = ask(act::accept, {"192.0.2.1:8080"}, known);
+    EXPECT_EQ(made.findings.at(0).sure, sureness::certain);
+    EXPECT_NE(made.findings[0].sentence.find("drops the answers from 192.0.2.1:8080"),
+              std::string::npos);
+    EXPECT_NE(made.findings[0].fixes.at(1).find("tcp sport 8080 accept"), std::string::npos);
+    EXPECT_NE(ask(act::accept, {"192.0.2.1:8081"}, known).answer(), cause::filter_rule);
+}
+
+TEST(diagnose, a_filter_that_may_be_for_the_client_is_told_as_not_seen) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.filters = {dropping(0)};
+    known.filters.front().first_port = known.filters.front().last_port = std::nullopt;
+    known.filters.front().from = at("198.51.100.7:0").address;
+    known.filters.front().from_length = 32;
+    auto made = ask(act::accept, {"192.0.2.1:8080"}, known);
+    EXPECT_EQ(made.answer(), cause::none);
+    ASSERT_EQ(made.unseen.size(), 1U);
+    EXPECT_NE(made.unseen[0].find("--from"), std::string::npos);
+    known.client = at("198.51.100.8:0").address;
+    made = ask(act::accept, {"192.0.2.1:8080"}, known);
+    EXPECT_EQ(made.answer(), cause::none);
+    EXPECT_TRUE(made.unseen.empty());
+    known.client = known.filters.front().from;
+    made = ask(act::accept, {"192.0.2.1:8080"}, known);
+    EXPECT_EQ(made.findings.at(0).sure, sureness::certain);
+    EXPECT_NE(made.findings[0].fixes.at(1).find("ip saddr 198.51.100.7 tcp dport"),
+              std::string::npos);
+}
+
+TEST(diagnose, what_may_be_for_some_alone_is_not_opened_to_all) {
+    auto known = host({listening("0.0.0.0:8080")});
+    known.filters = {dropping(8080)};
+    known.filters.front().partly_read = true;
+    known.filters.front().table = "inet f";
+    known.filters.front().chain = "in";
+    const auto fix = [&] {
+        return ask(act::accept, {"192.0.2.1:8080"}, known).findings.at(0).fixes.at(1);
+    };
+    EXPECT_EQ(fix(), "let this client pass: nft insert rule inet f in handle 7 ip saddr CLIENT tcp "
+                     "dport 8080 accept");
+    known.filters.front().table = "ip filter";
+    known.filters.front().by_iptables = true;
+    EXPECT_EQ(fix(), "let this client pass: iptables -I in NUMBER -s CLIENT -p tcp --dport 8080 -j "
+                     "ACCEPT");
+}
+
 TEST(settled, places_are_those_that_are_reached) {
     question asked;
     asked.what = act::connect;

@@ -22,6 +22,8 @@ public:
     // It is not that; kept only when no finding has the cause. The first reason stands.
     void exclude(cause what, std::string why);
     [[nodiscard]] bool found(cause what) const noexcept;
+    // What could not be looked at; once.
+    void not_seen(std::string what);
 
     [[nodiscard]] const question& asked() const noexcept { return asked_; }
     [[nodiscard]] const facts& known() const noexcept { return known_; }

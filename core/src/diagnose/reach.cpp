@@ -430,7 +430,7 @@ void examine_ports(examiner& into, const ip::endpoint& at) {
 // Through which filters packets to it go, from here or, of `accept`, from others.
 void examine_filters_to(examiner& into, const ip::endpoint& at) {
     using hook = nat_rule::hook;
-    constexpr std::array ours{hook::output, hook::prerouting, hook::input};
+    constexpr std::array ours{hook::output, hook::prerouting, hook::input, hook::answers};
     const std::span all{ours};
     const bool own = is_own(into.known(), at.address);
     const auto* tried = attempt_for(into.known(), at);

@@ -19,7 +19,9 @@ struct held {
         other,
         protocol,
         port,
+        source_port,
         address,
+        source,
         family,
         interface,
         interface_number,
@@ -144,13 +146,14 @@ private:
     void bitwise(const attributes& data) {
         const auto from = registers_[big_endian(find(data, NFTA_BITWISE_SREG))].what;
         const auto mask = value_of(data, NFTA_BITWISE_MASK);
-        const bool known = from == held::kind::address || from == held::kind::state;
+        const bool known =
+            from == held::kind::address || from == held::kind::source || from == held::kind::state;
         registers_[big_endian(find(data, NFTA_BITWISE_DREG))] =
             known ? held{from, {mask.begin(), mask.end()}} : held{};
     }
 
     // A rule about connections in these states.
-    void states(std::uint32_t mask) { made_.never |= (mask & nat_listing::state_new) == 0; }
+    void states(std::uint32_t mask) { made_.states &= mask; }
 
     void compare_state(std::uint32_t op, bytes_view value, bytes_view mask) {
         const auto number = leading<std::uint32_t>(value).value_or(0);
@@ -172,6 +175,14 @@ private:
         const bool network = base == NFT_PAYLOAD_NETWORK_HEADER;
         if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 2 && size == 2) {
             into.what = held::kind::port;
+        } else if (base == NFT_PAYLOAD_TRANSPORT_HEADER && offset == 0 && size == 2) {
+            into.what = held::kind::source_port;
+        } else if (network && family_ != NFPROTO_IPV6 && offset == 12 && size <= 4) {
+            into.what = held::kind::source;
+            v6_ = false;
+        } else if (network && family_ == NFPROTO_IPV6 && offset == 8 && size <= 16) {
+            into.what = held::kind::source;
+            v6_ = true;
         } else if (network && ((offset == 16 && size <= 4) || (offset == 24 && size <= 16))) {
             into.what = held::kind::address;
             v6_ = offset == 24;
@@ -184,8 +195,11 @@ private:
         const auto& [which, mask] = registers_[big_endian(find(data, NFTA_CMP_SREG))];
         const auto op = big_endian(find(data, NFTA_CMP_OP));
         const auto value = value_of(data, NFTA_CMP_DATA);
+        auto& rule = made_.rule;
         if (which == held::kind::port && port_in(value)) {
-            bound_port(op, *port_in(value));
+            bound_port(op, *port_in(value), rule.first_port, rule.last_port);
+        } else if (which == held::kind::source_port && port_in(value)) {
+            bound_port(op, *port_in(value), rule.first_source_port, rule.last_source_port);
         } else if (which == held::kind::state) {
             compare_state(op, value, mask);
         } else if (which == held::kind::interface || which == held::kind::interface_number) {
@@ -197,7 +211,9 @@ private:
         } else if (which == held::kind::family) {
             family_ = std::to_integer<std::uint8_t>(value.front());
         } else if (which == held::kind::address) {
-            destination(value, mask);
+            block(value, mask, rule.to, rule.to_length);
+        } else if (which == held::kind::source) {
+            block(value, mask, rule.from, rule.from_length);
         } else {
             made_.unknown = true;
         }
@@ -216,14 +232,14 @@ private:
         made_.rule.other_interface = op == NFT_CMP_NEQ;
     }
 
-    void bound_port(std::uint32_t op, std::uint16_t port) {
-        auto& rule = made_.rule;
+    void bound_port(std::uint32_t op, std::uint16_t port, std::optional<std::uint16_t>& first,
+                    std::optional<std::uint16_t>& last) {
         if (op == NFT_CMP_EQ) {
-            rule.first_port = rule.last_port = port;
+            first = last = port;
         } else if (op == NFT_CMP_GTE) {
-            rule.first_port = port;
+            first = port;
         } else if (op == NFT_CMP_LTE) {
-            rule.last_port = port;
+            last = port;
         } else {
             made_.unknown = true;
         }
@@ -237,6 +253,9 @@ private:
         if (which == held::kind::port && first && last && inside) {
             made_.rule.first_port = first;
             made_.rule.last_port = last;
+        } else if (which == held::kind::source_port && first && last && inside) {
+            made_.rule.first_source_port = first;
+            made_.rule.last_source_port = last;
         } else {
             made_.unknown = true;
         }
@@ -251,20 +270,24 @@ private:
         const bool plain = made_.set.empty() && big_endian(find(data, NFTA_LOOKUP_FLAGS)) == 0;
         const bool of_ports = which == held::kind::port && plain;
         const bool of_states = which == held::kind::state && plain;
+        const bool of_sources = which == held::kind::source_port && plain;
+        const bool known = of_ports || of_states || of_sources;
         if (!into.empty() && !of_verdicts) {
             registers_[big_endian(into)] = {};
         }
-        made_.unknown |= !of_ports && !of_states;
-        if (of_ports || of_states || of_verdicts) {
+        made_.unknown |= !known;
+        if (known || of_verdicts) {
             made_.set = netlink_text(find(data, NFTA_LOOKUP_SET));
             made_.of_ports = of_ports;
             made_.of_states = of_states;
+            made_.of_sources = of_sources;
             made_.by_set = of_verdicts;
         }
     }
 
     // The first bytes of the address, as many as its prefix has; or all, less those of a mask.
-    void destination(bytes_view value, bytes_view mask) {
+    void block(bytes_view value, bytes_view mask, std::optional<ip::address>& into,
+               unsigned& into_length) {
         const std::size_t size = v6_ ? 16 : 4;
         std::vector<std::byte> whole{value.begin(), value.end()};
         auto length = static_cast<unsigned>(std::min(whole.size(), size) * 8);
@@ -272,8 +295,8 @@ private:
             length -= 8U - static_cast<unsigned>(std::popcount(std::to_integer<unsigned>(mask[i])));
         }
         whole.resize(size);
-        made_.rule.to = netlink_address(whole, v6_);
-        made_.rule.to_length = length;
+        into = netlink_address(whole, v6_);
+        into_length = length;
     }
 
     void protocol(unsigned number) {
@@ -360,7 +383,10 @@ private:
         made_.rule.over = name == "tcp" ? ip::transport::tcp : ip::transport::udp;
         made_.rule.first_port = (*ports)[2];
         made_.rule.last_port = (*ports)[3];
-        made_.unknown |= (*ports)[0] != 0 || (*ports)[1] != UINT16_MAX;
+        if ((*ports)[0] != 0 || (*ports)[1] != UINT16_MAX) {
+            made_.rule.first_source_port = (*ports)[0];
+            made_.rule.last_source_port = (*ports)[1];
+        }
     }
 
     void xt_target(const attributes& data) {

@@ -17,7 +17,8 @@ struct rule_reading {
     bool by_set = false;                      // the elements of the set have the verdicts
     bool of_ports = true;                     // they are destination ports
     bool of_states = false;                   // they are states of connections
-    bool never = false;                       // no packet that begins a connection matches
+    bool of_sources = false;                  // they are source ports
+    std::uint32_t states = ~0U;               // as of nat_listing::rule
     bool unknown = false;                     // it has conditions that are not known here
 };
 

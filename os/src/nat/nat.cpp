@@ -114,13 +114,14 @@ bool read_rule(bytes_view body, std::uint8_t family, nat_listing& into) {
     }
     auto& to = into.chains[{family, table, chain}];
     to.has_rules = true;
-    if (!read->never && (read->does || read->by_set)) {
+    constexpr auto looked_at = nat_listing::state_new | nat_listing::state_established;
+    if ((read->states & looked_at) != 0 && (read->does || read->by_set)) {
         read->rule.table = table_text(family, table);
         read->rule.chain = chain;
         read->rule.handle = handle;
         to.rules.push_back({std::move(read->rule), std::move(read->set),
                             read->does.value_or(nat_listing::verdict{}), read->by_set,
-                            read->of_ports, read->of_states});
+                            read->of_ports, read->of_states, read->of_sources, read->states});
     }
     return true;
 }
@@ -197,7 +198,7 @@ std::optional<std::vector<diagnose::nat_rule>> nat_listing::rules() const {
 std::optional<std::vector<diagnose::nat_rule>> nat_listing::filters() const {
     walk all{*this};
     for (const auto where : {diagnose::nat_rule::hook::prerouting, diagnose::nat_rule::hook::input,
-                             diagnose::nat_rule::hook::output}) {
+                             diagnose::nat_rule::hook::output, diagnose::nat_rule::hook::answers}) {
         all.filters(where);
     }
     return std::move(all).take();

@@ -177,6 +177,37 @@ TEST(nat_listing, of_states_those_of_new_connections_count) {
     EXPECT_FALSE(rules[0].spares);
 }
 
+TEST(nat_listing, of_answers_the_rules_of_established_connections_count) {
+    nat_listing all;
+    auto& base = all.chains[{2, "filter", "OUTPUT"}];
+    base.filters = hook::output;
+    auto begins = does(step::drops);
+    begins.states = nat_listing::state_new;
+    auto answers = does(step::rejects);
+    answers.states = nat_listing::state_established;
+    base.rules = {begins, answers};
+    const auto rules = all.filters().value();
+    ASSERT_EQ(rules.size(), 2U);
+    EXPECT_EQ(rules[0].where, hook::output);
+    EXPECT_EQ(rules[0].does, diagnose::nat_rule::deed::drops);
+    EXPECT_EQ(rules[1].where, hook::answers);
+    EXPECT_EQ(rules[1].does, diagnose::nat_rule::deed::rejects);
+}
+
+TEST(nat_listing, tables_of_iptables_are_those_with_its_chains) {
+    nat_listing all;
+    for (const auto* table : {"filter", "mine"}) {
+        all.chains[{2, table, "OUTPUT"}].filters = hook::output;
+        all.chains[{2, table, "OUTPUT"}].rules = {does(step::drops)};
+        all.chains[{2, table, "OUTPUT"}].rules.front().what.table = std::string{"ip "} + table;
+    }
+    const auto rules = all.filters().value();
+    EXPECT_EQ(rules.size(), 4U); // for what it begins, and for answers
+    for (const auto& each : rules) {
+        EXPECT_EQ(each.by_iptables, each.table == "ip filter") << each.table;
+    }
+}
+
 TEST(parse_nat, of_no_message_is_nothing_and_of_half_a_header_malformed) {
     nat_listing all;
     parse_nat({}, all);

@@ -4,7 +4,9 @@
 #include "portico/ip/prefix.hpp"
 
 #include <algorithm>
+#include <array>
 #include <linux/netfilter.h>
+#include <string_view>
 #include <utility>
 
 namespace portico::os {
@@ -23,33 +25,40 @@ bool meet(std::optional<T>& one, const std::optional<T>& other) {
     return true;
 }
 
-bool meet_destination(nat_rule& one, const nat_rule& other) {
-    if (!other.to) {
+bool meet_block(std::optional<ip::address>& one, unsigned& length,
+                const std::optional<ip::address>& other, unsigned other_length) {
+    if (!other) {
         return true;
     }
-    const auto wide = ip::prefix::make(*other.to, other.to_length);
-    if (!one.to || (wide && other.to_length < one.to_length && wide->contains(*one.to))) {
-        one.to_length = one.to ? one.to_length : other.to_length;
-        one.to = one.to ? one.to : other.to;
+    const auto wide = ip::prefix::make(*other, other_length);
+    if (!one || (wide && other_length < length && wide->contains(*one))) {
+        length = one ? length : other_length;
+        one = one ? one : other;
         return true;
     }
-    const auto narrow = ip::prefix::make(*one.to, one.to_length);
-    if (narrow && narrow->contains(*other.to)) {
-        one.to = other.to;
-        one.to_length = other.to_length;
+    const auto narrow = ip::prefix::make(*one, length);
+    if (narrow && narrow->contains(*other)) {
+        one = other;
+        length = other_length;
         return true;
     }
     return false;
 }
 
+bool meet_ports(std::optional<std::uint16_t>& first, std::optional<std::uint16_t>& last,
+                const std::optional<std::uint16_t>& other_first,
+                const std::optional<std::uint16_t>& other_last) {
+    if (other_first) {
+        first = std::max(first.value_or(0), *other_first);
+    }
+    if (other_last) {
+        last = std::min(last.value_or(UINT16_MAX), *other_last);
+    }
+    return first.value_or(0) <= last.value_or(UINT16_MAX);
+}
+
 // The conditions of a jump hold in the chain that it leads to.
 bool meet_all(nat_rule& one, const nat_rule& under) {
-    if (under.first_port) {
-        one.first_port = std::max(one.first_port.value_or(0), *under.first_port);
-    }
-    if (under.last_port) {
-        one.last_port = std::min(one.last_port.value_or(UINT16_MAX), *under.last_port);
-    }
     one.partly_read |=
         under.partly_read ||
         (!one.interface.empty() && !under.interface.empty() &&
@@ -59,8 +68,11 @@ bool meet_all(nat_rule& one, const nat_rule& under) {
         one.other_interface = under.other_interface;
     }
     return meet(one.family, under.family) && meet(one.over, under.over) &&
-           meet_destination(one, under) &&
-           one.first_port.value_or(0) <= one.last_port.value_or(UINT16_MAX);
+           meet_block(one.to, one.to_length, under.to, under.to_length) &&
+           meet_block(one.from, one.from_length, under.from, under.from_length) &&
+           meet_ports(one.first_port, one.last_port, under.first_port, under.last_port) &&
+           meet_ports(one.first_source_port, one.last_source_port, under.first_source_port,
+                      under.last_source_port);
 }
 
 } // namespace
@@ -76,10 +88,13 @@ void walk::hook(nat_rule::hook where, bool nat_listing::chain::*is_base) {
 }
 
 void walk::filters(nat_rule::hook where) {
+    const bool answers = where == nat_rule::hook::answers;
+    const auto at = answers ? nat_rule::hook::output : where;
     where_ = where;
     of_filters_ = true;
+    state_ = answers ? nat_listing::state_established : nat_listing::state_new;
     for (const auto& [key, each] : all_.chains) {
-        if (each.filters == where) {
+        if (each.filters == at) {
             chain(key, {});
             if (each.drops) {
                 policy(key);
@@ -101,7 +116,30 @@ void walk::policy(const nat_listing::chain_key& key) {
     }
 }
 
+// It makes base chains in capitals, those that it needs.
+std::set<std::string> walk::tables_of_iptables() const {
+    constexpr std::array<std::string_view, 5> names{"filter", "nat", "mangle", "raw", "security"};
+    constexpr std::array<std::string_view, 5> bases{"PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+                                                    "POSTROUTING"};
+    const auto is_in = [](const auto& texts, const std::string& text) {
+        return std::find(texts.begin(), texts.end(), text) != texts.end();
+    };
+    std::set<std::string> found;
+    for (const auto& [key, each] : all_.chains) {
+        const auto& [family, table, chain] = key;
+        if (is_in(names, table) && is_in(bases, chain) &&
+            (family == NFPROTO_IPV4 || family == NFPROTO_IPV6)) {
+            found.insert(table_text(family, table));
+        }
+    }
+    return found;
+}
+
 std::optional<std::vector<nat_rule>> walk::take() && {
+    const auto tables = tables_of_iptables();
+    for (auto& each : made_) {
+        each.by_iptables = tables.contains(each.table);
+    }
     return too_many() ? std::nullopt : std::optional{std::move(made_)};
 }
 
@@ -127,7 +165,7 @@ void walk::rule(const nat_listing::chain_key& key, const nat_listing::rule& whic
     ++steps_;
     auto what = which.what;
     what.where = where_;
-    if (too_many() || !meet_all(what, under)) {
+    if (too_many() || (which.states & state_) == 0 || !meet_all(what, under)) {
         return;
     }
     const auto set = which.set.empty()
@@ -143,12 +181,16 @@ void walk::rule(const nat_listing::chain_key& key, const nat_listing::rule& whic
     for (const auto& each : set->second) {
         auto with = what;
         nat_rule ports;
-        if (which.of_states && (each.state & nat_listing::state_new) == 0) {
+        if (which.of_states && (each.state & state_) == 0) {
             continue;
         }
         if (which.of_ports) {
             ports.first_port = each.ports.first;
             ports.last_port = each.ports.last;
+        }
+        if (which.of_sources) {
+            ports.first_source_port = each.ports.first;
+            ports.last_source_port = each.ports.last;
         }
         if (meet_all(with, ports) && (!which.by_set || each.does)) {
             one(key, with, which.by_set ? *each.does : which.does);

@@ -4,6 +4,7 @@
 #include "portico/os/nat.hpp"
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,12 +29,14 @@ private:
              const nat_listing::verdict& does);
     void spare(diagnose::nat_rule what, std::vector<std::size_t>& of);
     [[nodiscard]] bool too_many() const noexcept { return steps_ > nat_listing::most; }
+    [[nodiscard]] std::set<std::string> tables_of_iptables() const;
     void policy(const nat_listing::chain_key& key);
     void end(std::vector<std::size_t>& all); // those pass over everything up to here
 
     const nat_listing& all_;
     diagnose::nat_rule::hook where_{};
     bool of_filters_ = false;
+    std::uint32_t state_ = nat_listing::state_new; // of the connections that they are about
     std::vector<diagnose::nat_rule> made_;
     std::vector<nat_listing::chain_key> path_; // chains that the packets are in
     std::vector<std::size_t> to_base_end_;     // indices in made_

@@ -81,6 +81,7 @@ void fact_gatherer::what_is_shared() {
 }
 
 void fact_gatherer::way_in() {
+    made_.client = how_.client;
     what_is_shared();
     const auto* first =
         asked_.places.empty() ? nullptr : std::get_if<ip::endpoint>(&asked_.places.front());

@@ -160,8 +160,9 @@ struct facts {
     bool seen_as_root = false; // nobody sees more processes than were looked at
     std::vector<listener_elsewhere> elsewhere;
     std::vector<nat_rule> nat;
-    std::vector<nat_rule> filters; // that drop or reject
-    std::vector<route> routes;     // to the places, IPv4-mapped ones as IPv4
+    std::vector<nat_rule> filters;       // that drop or reject
+    std::optional<ip::address> client{}; // that does not get in; unset: any
+    std::vector<route> routes;           // to the places, IPv4-mapped ones as IPv4
     std::vector<attempt> attempts;
     std::vector<reverse_check> reverse;
     drop_counters drops{};

@@ -36,11 +36,14 @@ struct nat_listing {
         diagnose::nat_rule what;
         std::string set{}; // of the same table; empty: none
         verdict does{};
-        bool by_set = false;    // the elements of the set have the verdicts
-        bool of_ports = true;   // its elements are destination ports
-        bool of_states = false; // or states of connections
+        bool by_set = false;        // the elements of the set have the verdicts
+        bool of_ports = true;       // its elements are destination ports
+        bool of_states = false;     // or states of connections
+        bool of_sources = false;    // or source ports
+        std::uint32_t states = ~0U; // the connections that it is about, by a bit for each state
     };
-    static constexpr std::uint32_t state_new = 8; // as conntrack has it
+    static constexpr std::uint32_t state_established = 2; // as conntrack has it
+    static constexpr std::uint32_t state_new = 8;
     struct chain {
         bool prerouting = false; // of nat, or a filter, at this hook
         bool output = false;
@@ -74,7 +77,7 @@ struct nat_listing {
 
 // Reads messages of nfnetlink about chains, rules and elements of sets into the listing, bounds
 // checked: any bytes are safe. Rules of dnat, redirect and tproxy are kept, those that iptables
-// wrote (xtables) too, and all that have a verdict about new connections. Pure.
+// wrote (xtables) too, and all that have a verdict about new connections, or about answers. Pure.
 void parse_nat(std::span<const std::byte> bytes, nat_listing& into);
 
 // All of this network namespace. EPERM without CAP_NET_ADMIN; EINVAL and the like without nftables;
