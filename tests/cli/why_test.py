@@ -1375,6 +1375,16 @@ class Telling(Situation):
         self.assertEqual(state(), before)
         self.connected(server)
 
+    def test_each_of_many_places_has_its_cause(self):
+        for i in range(18):
+            self.socket(port=PORT + i, listen=1)
+        places = [f"127.0.0.1:{PORT + i}" for i in range(18)]
+        done = subprocess.run([COMMAND, "listen", *places, "--echo"], capture_output=True, text=True, timeout=60)
+        for place in places[:16]:
+            self.assertRegex(done.stderr, rf"python3? ?\S* \(pid {os.getpid()}.*\) listens at {place}\n")
+        for place in places[16:]:
+            self.assertIn(f"not looked at: portico why {place} says it", done.stderr)
+
     def test_portico_says_it_of_its_own_errors(self):
         self.nginx(f"127.0.0.1:{PORT}")
         done = subprocess.run([COMMAND, "listen", f"127.0.0.1:{PORT}", "--echo"], capture_output=True, text=True, timeout=60)

@@ -79,12 +79,17 @@ listen_outcome refused(const listen_facts& facts) {
 } // namespace
 
 void explain(listen_report& report) {
-    int most = 4; // looking takes a while
+    int left = 16; // looking takes a while
     for (auto& each : report.attempts) {
-        if (!each.why || most == 0) {
+        if (!each.why) {
             continue;
         }
-        --most;
+        if (left == 0) {
+            each.remarks.push_back("what is in its way was not looked at: portico why " +
+                                   ip::to_text(each.why->at) + " says it");
+            continue;
+        }
+        --left;
         if (auto cause = cause_of(*each.why, report.made.sockets[each.planned].over);
             !cause.empty()) {
             each.remarks.push_back(std::move(cause));

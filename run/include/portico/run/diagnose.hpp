@@ -39,7 +39,7 @@ struct diagnose_options {
 // diagnose_here() does, and tries nothing.
 [[nodiscard]] std::string cause_of(const error& why, ip::transport over);
 
-// Adds it to each of the first attempts that failed, behind their remarks.
+// Adds it to each of the first attempts that failed, behind their remarks; to others how to ask.
 void explain(listen_report& report);
 
 // Every place where a process takes connections or datagrams, each with its diagnosis.
