@@ -88,7 +88,7 @@ int explain_process(const why_options& asked, const run::diagnose_options& how) 
 int explain_address(const why_options& asked, const run::diagnose_options& how) {
     const auto question = read_why_question(wish_of(asked));
     if (!question) {
-        return complain(asked, question.error());
+        return complain(asked, question.error().text, question.error().whose);
     }
     if (!question->remark.empty()) {
         std::cerr << "portico: why: " << question->remark << '\n';
@@ -124,6 +124,14 @@ int run_why(const why_options& asked) {
     return asked.pid ? explain_process(asked, how) : explain_address(asked, how);
 }
 
+// Of an option that is no number, what to give; empty: it is one.
+std::string pid_fault(const std::string& text) {
+    const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    return number ? std::string{}
+                  : "'" + text + "' is no number: give the one of a process, as pgrep " + text +
+                        " tells it";
+}
+
 void add_addresses(CLI::App& verb, why_options& asked) {
     verb.add_option("ADDR", asked.address, "what fails: :8080, HOST:PORT, unix:/path ...")
         ->type_name("");
@@ -133,7 +141,8 @@ void add_addresses(CLI::App& verb, why_options& asked) {
     bind->excludes(accept)->excludes(connect);
     accept->excludes(connect);
     verb.add_option("--pid", asked.pid, "every place where this process takes clients")
-        ->type_name("PID");
+        ->type_name("PID")
+        ->check(CLI::Validator{pid_fault, ""});
 }
 
 } // namespace

@@ -18,8 +18,8 @@ namespace {
 
 using diagnose::act;
 
-tl::unexpected<std::string> wrong(std::string text) {
-    return tl::unexpected{std::move(text)};
+tl::unexpected<why_error> wrong(std::string text, side whose = side::caller) {
+    return tl::unexpected{why_error{std::move(text), whose}};
 }
 
 class reader {
@@ -31,7 +31,7 @@ public:
         made_.asked.freebind = wish.freebind;
     }
 
-    tl::expected<why_question, std::string> read() {
+    tl::expected<why_question, why_error> read() {
         // A link-local address without its zone is not read as one to listen at, and is one of the
         // things to explain.
         if (const auto plain = ip::parse_endpoint(wish_.address);
@@ -55,7 +55,7 @@ public:
     }
 
 private:
-    tl::expected<why_question, std::string> ip_or_unix() {
+    tl::expected<why_question, why_error> ip_or_unix() {
         if (const auto* name = std::get_if<ip::unix_name>(&where_.where)) {
             made_.asked.places = {*name};
             made_.asked.what = wish_.what.value_or(act::bind);
@@ -78,7 +78,7 @@ private:
         choose_act();
         const auto faults = made_.asked.what == act::connect ? to_reach(*port) : to_bind(*port);
         if (!faults.empty()) {
-            return wrong(faults);
+            return wrong(faults, is_unresolved() ? side::system : side::caller);
         }
         return made_;
     }
@@ -130,6 +130,13 @@ private:
         }
         const auto way = os::find_route({ip::canonical(which)});
         return way && (way->local || way->broadcast);
+    }
+
+    // It may have an address later.
+    [[nodiscard]] bool is_unresolved() const {
+        const auto* host = std::get_if<ip::host_name>(&where_.where);
+        return host != nullptr && host->name != "localhost" &&
+               !facts_.known.resolved.contains(host->name);
     }
 
     [[nodiscard]] bool wanted(const ip::address& which) const {
@@ -231,7 +238,7 @@ private:
 
 } // namespace
 
-tl::expected<why_question, std::string> read_why_question(const why_wish& wish) {
+tl::expected<why_question, why_error> read_why_question(const why_wish& wish) {
     return reader{wish}.read();
 }
 

@@ -25,8 +25,13 @@ struct why_question {
     std::string remark; // how it was understood, when the user left that open; empty: nothing
 };
 
+struct why_error {
+    std::string text;
+    side whose = side::caller;
+};
+
 // Resolves names, and asks the kernel for the addresses of interfaces. The error says in full what
 // is wrong, where, and how to write it; of a name that does not resolve as well.
-[[nodiscard]] tl::expected<why_question, std::string> read_why_question(const why_wish& wish);
+[[nodiscard]] tl::expected<why_question, why_error> read_why_question(const why_wish& wish);
 
 } // namespace portico::app

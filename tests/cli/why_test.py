@@ -1385,6 +1385,20 @@ class Telling(Situation):
         for place in places[16:]:
             self.assertIn(f"not looked at: portico why {place} says it", done.stderr)
 
+    def test_what_was_asked_wrongly(self):
+        def asked(*words):
+            done = subprocess.run([COMMAND, "why", *words], capture_output=True, text=True, timeout=60)
+            return done.returncode, done.stderr
+
+        code, text = asked("--pid", "nginx")
+        self.assertEqual(code, 100)
+        self.assertIn("'nginx' is no number", text)
+        code, text = asked("u/live")
+        self.assertEqual(code, 100)
+        self.assertIn("write unix:u/live", text)
+        for what in ("--bind", "--accept", "--connect"):  # a name may have an address later
+            self.assertEqual(asked(f"nohost.invalid:{PORT}", what)[0], 111)
+
     def test_portico_says_it_of_its_own_errors(self):
         self.nginx(f"127.0.0.1:{PORT}")
         done = subprocess.run([COMMAND, "listen", f"127.0.0.1:{PORT}", "--echo"], capture_output=True, text=True, timeout=60)

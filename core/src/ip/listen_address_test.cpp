@@ -199,6 +199,7 @@ TEST(listen_address, a_missing_or_bad_port_is_pointed_at) {
         {"localhost", 9, 1, "the port is missing", "localhost:80"},
         {"80", 2, 1, "the port is missing", "on all addresses write :80"},
         {"1.2.3.4", 7, 1, "the port is missing", "1.2.3.4:80"},
+        {"run/live", 8, 1, "the port is missing", "write unix:run/live"},
         {"*", 1, 1, "the port is missing", "*:80"},
         {":", 1, 1, "the port is missing", "service name"},
         {"*:", 2, 1, "the port is missing"},

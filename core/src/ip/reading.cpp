@@ -55,6 +55,11 @@ text_result<host_and_port> split_bracketed(std::string_view text) {
 }
 
 std::string missing_port_hint(std::string_view text) {
+    const auto slash = text.find('/');
+    if (slash != std::string_view::npos && text.find('@') == std::string_view::npos &&
+        !parse_address(text.substr(0, slash))) {
+        return "write unix:" + std::string{text} + " for the path of a socket";
+    }
     return all_digits(text) ? "for a port on all addresses write :" + std::string{text}
                             : "write " + std::string{text} + ":80 with your port";
 }
