@@ -427,6 +427,28 @@ class Bind(Situation):
         self.expect("none", f"[::1]:{PORT + 1}")
         self.socket("::1", PORT + 1, listen=1)
 
+    def test_an_interface_without_ipv6(self):
+        sysctl("net/ipv6/conf/lo/disable_ipv6", 1)
+        answer = self.expect("address_not_here", f"[::1]:{PORT}", "--bind")
+        self.assertIn("IPv6 is disabled on lo", answer.sentence)
+        self.assertIn("IPv6 is disabled on lo", self.expect("no_route", f"[::1]:{PORT}", "--connect").sentence)
+        run(*answer.fixes.splitlines()[0].split())
+        self.expect("none", f"[::1]:{PORT}", "--bind")
+        self.socket("::1", PORT)
+        self.peer()
+        sysctl("net/ipv6/conf/va/disable_ipv6", 1)
+        answer = self.expect("address_not_here", f"[fe80::7%va]:{PORT}", "--bind")
+        self.assertIn("IPv6 is disabled on va", answer.sentence)
+        for fix in answer.fixes.splitlines()[:2]:
+            run(*fix.removeprefix("and then: ").split())
+        self.assertNotIn("address_not_here", self.why(f"[fe80::7%va]:{PORT}", "--bind").causes)
+
+    def test_an_interface_that_is_not_there(self):
+        answer = self.expect("address_not_here", f"[fe80::1%nope]:{PORT}", "--bind")
+        self.assertIn("there is no interface nope", answer.sentence)
+        self.assertIn("the interfaces are lo", answer.evidence)
+        self.assertNotIn("addr add", answer.fixes)
+
     def test_addresses_that_no_interface_has_and_the_kernel_takes(self):
         ip("link add va type veth peer name vb")
         for name in ("va", "vb"):
@@ -1199,8 +1221,16 @@ class Connect(Situation):
         self.assertIn("--bind", answer.err)
 
     def test_a_route_that_says_no(self):
-        ip("route add unreachable 203.0.113.0/24")
-        self.expect("no_route", "203.0.113.9:80", "--connect")
+        for kind in ("unreachable", "blackhole", "prohibit"):
+            for prefix, place in (("203.0.113.0/24", "203.0.113.9"), ("2001:db8:7::/48", "2001:db8:7::9")):
+                ip(f"route add {kind} {prefix}")
+                answer = self.expect("no_route", f"[{place}]:80" if ":" in place else f"{place}:80", "--connect")
+                self.assertIn(f"of the kind {kind}", answer.sentence)
+                self.assertIn(f"route del {kind} ", answer.fixes)
+                self.assertNotIn("ROUTER", answer.fixes)
+                seen = answer.fixes.splitlines()[0].removeprefix("see it: ").split(";")[0].split()
+                self.assertIn(prefix, subprocess.run(seen, capture_output=True, text=True).stdout)
+                ip(f"route del {kind} {prefix}")
 
     def test_the_other_host_refuses(self):
         self.peer()
@@ -1398,6 +1428,23 @@ class Telling(Situation):
         self.assertIn("write unix:u/live", text)
         for what in ("--bind", "--accept", "--connect"):  # a name may have an address later
             self.assertEqual(asked(f"nohost.invalid:{PORT}", what)[0], 111)
+
+    def test_evidence_is_about_who_was_asked_for(self):
+        answer = self.expect("privileged_port", ":443", "--user", "1000")
+        self.assertNotIn("this process", answer.evidence)
+        client = self.socket("127.0.0.1", PORT + 1)
+        client.connect(self.socket(port=PORT, listen=1).getsockname())
+        self.assertIn("or of clients that had bound", self.expect("connections_left", f"127.0.0.1:{PORT + 1}", "--bind").evidence)
+
+    def test_root_is_not_told_to_be_root(self):
+        self.needs("setpriv")
+        self.needs_users()
+        self.start("unshare", "--net", "sleep", "600")
+        done = subprocess.run(["setpriv", "--bounding-set", "-sys_ptrace,-sys_admin", COMMAND, "why", f":{PORT}", "--accept"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertIn("other network namespaces: ", done.stdout)
+        self.assertIn("this root lacks capabilities", done.stdout)
+        self.assertNotIn("sudo", done.stdout)
 
     def test_portico_says_it_of_its_own_errors(self):
         self.nginx(f"127.0.0.1:{PORT}")

@@ -58,6 +58,12 @@ bool is_in(const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+bool names_no_interface(const facts& known, const ip::address& which) {
+    const auto zone = which.zone().text();
+    const auto& all = known.host.interfaces;
+    return !zone.empty() && !all.empty() && !is_in(all, std::string{zone});
+}
+
 // The interface whose link the address belongs to; else the first that is not the loopback one.
 // Rather one that is up: on others an IPv6 address cannot be bound, and nobody reaches it.
 std::string interface_for(const facts& known, const ip::address& which) {
@@ -77,8 +83,9 @@ std::string interface_for(const facts& known, const ip::address& which) {
         }
     }
     fitting.emplace_back("lo");
-    const auto up = std::find_if(fitting.begin(), fitting.end(),
-                                 [&](const auto& each) { return !is_in(known.host.down, each); });
+    const auto up = std::find_if(fitting.begin(), fitting.end(), [&](const auto& each) {
+        return !is_in(known.host.down, each) && !(which.is_v6() && is_v6_off(known, each));
+    });
     return up == fitting.end() ? fitting.front() : *up;
 }
 
@@ -88,8 +95,26 @@ std::string command_to_add(const facts& known, const ip::address& which) {
            " dev " + interface_for(known, which);
 }
 
+void without_interface(examiner& into, const ip::endpoint& at) {
+    std::string all;
+    for (const auto& each : into.known().host.interfaces) {
+        all += (all.empty() ? "" : ", ") + each;
+    }
+    into.find({cause::address_not_here,
+               sureness::certain,
+               "there is no interface " + std::string{at.address.zone().text()} +
+                   " on this host, which " + ip::to_text(at.address) + " names",
+               {"the interfaces are " + all},
+               {"write the one that the address is on behind the %: portico addrs lists them",
+                "or make the interface first"}});
+}
+
 void nowhere(examiner& into, const ip::endpoint& at) {
     const auto& known = into.known();
+    if (names_no_interface(known, at.address)) {
+        without_interface(into, at);
+        return;
+    }
     // A network namespace that never had an IPv4 address lets any be bound.
     const bool sure =
         at.address.is_v6() || std::any_of(known.host.addresses.begin(), known.host.addresses.end(),
@@ -108,6 +133,14 @@ void nowhere(examiner& into, const ip::endpoint& at) {
     if (at.address.is_loopback() && is_in(known.host.down, "lo")) {
         made.sentence += ": the loopback interface is down";
         made.fixes.emplace_back("ip link set lo up");
+    } else if (const auto on = interface_for(known, at.address);
+               at.address.is_v6() && is_v6_off(known, on)) {
+        made.sentence += ": IPv6 is disabled on " + on;
+        made.evidence.push_back(v6_switch(on) + " is 1");
+        made.fixes.push_back("sysctl -w " + v6_switch(on) + "=0");
+        if (!at.address.is_loopback()) { // which comes by itself
+            made.fixes.push_back("and then: " + command_to_add(known, at.address));
+        }
     } else {
         made.fixes.push_back(command_to_add(known, at.address));
     }
@@ -178,6 +211,24 @@ const route* route_for(const facts& known, const ip::address& to) {
 std::string_view interface_of(const facts& known, const ip::address& which) {
     const auto* have = find_own(known, which);
     return have == nullptr ? std::string_view{} : have->interface;
+}
+
+bool is_v6_off(const facts& known, std::string_view interface) {
+    return is_in(known.v6_off, std::string{interface});
+}
+
+// sysctl(8) takes dots for separators, unless a slash comes first.
+std::string sysctl_of(std::string_view interface, std::string_view family, std::string_view which) {
+    const std::string between{interface.find('.') == std::string_view::npos ? "." : "/"};
+    std::string all{"net"};
+    for (const auto each : {family, std::string_view{"conf"}, interface, which}) {
+        all += between + std::string{each};
+    }
+    return all;
+}
+
+std::string v6_switch(std::string_view interface) {
+    return sysctl_of(interface, "ipv6", "disable_ipv6");
 }
 
 bool is_own(const facts& known, const ip::address& which) {

@@ -94,15 +94,17 @@ public:
             return;
         }
         const auto port = std::to_string(at_.port);
-        into_.find({cause::privileged_port,
-                    sureness::certain,
-                    "port " + port + " is below " + std::to_string(first) + ", and user " +
-                        std::to_string(known_.uid) + " may not bind such ports",
-                    {"net.ipv4.ip_unprivileged_port_start is " + std::to_string(first),
-                     "CAP_NET_BIND_SERVICE is not effective in this process"},
-                    {"setcap cap_net_bind_service=+ep /path/of/the/program",
-                     "sysctl -w net.ipv4.ip_unprivileged_port_start=" + port,
-                     "or let its manager open the port (systemd.socket(5))"}});
+        into_.find(
+            {cause::privileged_port,
+             sureness::certain,
+             "port " + port + " is below " + std::to_string(first) + ", and user " +
+                 std::to_string(known_.uid) + " may not bind such ports",
+             {"net.ipv4.ip_unprivileged_port_start is " + std::to_string(first),
+              known_.other_user ? "a program of that user has no CAP_NET_BIND_SERVICE by itself"
+                                : "CAP_NET_BIND_SERVICE is not effective in this process"},
+             {"setcap cap_net_bind_service=+ep /path/of/the/program",
+              "sysctl -w net.ipv4.ip_unprivileged_port_start=" + port,
+              "or let its manager open the port (systemd.socket(5))"}});
     }
 
     void sockets() {
@@ -370,6 +372,8 @@ private:
         for (std::size_t i = 0; i < std::min(all.size(), shown); ++i) {
             add_evidence(made.evidence, *all[i], known_);
         }
+        made.evidence.emplace_back("or of clients that had bound this port before they connected: "
+                                   "it is outside of net.ipv4.ip_local_port_range");
         if (all.size() > shown) {
             made.evidence.push_back("and " + std::to_string(all.size() - shown) + " more");
         }

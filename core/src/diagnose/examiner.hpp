@@ -49,6 +49,11 @@ void examine_listener(examiner& into, const socket& listener); // does it keep u
 [[nodiscard]] const route* route_for(const facts& known, const ip::address& to);
 // The interface that has it; empty: none.
 [[nodiscard]] std::string_view interface_of(const facts& known, const ip::address& which);
+// Whether IPv6 is switched off on it, and how to switch it on.
+[[nodiscard]] bool is_v6_off(const facts& known, std::string_view interface);
+[[nodiscard]] std::string sysctl_of(std::string_view interface, std::string_view family,
+                                    std::string_view which);
+[[nodiscard]] std::string v6_switch(std::string_view interface);
 // True when one probably takes packets to it away, so that whoever listens here does not matter.
 bool examine_nat(examiner& into, const ip::endpoint& at, nat_rule::hook where);
 // Do filters of this host let its packets pass? `by`: the interface; empty: any but the loopback.

@@ -3,6 +3,7 @@
 #include "examiner.hpp"
 
 #include "portico/ip/canonical.hpp"
+#include "portico/ip/prefix.hpp"
 
 #include <algorithm>
 #include <array>
@@ -199,11 +200,8 @@ bool examine_own(examiner& into, const ip::endpoint& at) {
     return false;
 }
 
-// sysctl(8) takes dots for separators, unless a slash comes first.
 std::string filter_of(const std::string& interface) {
-    const bool dotted = interface.find('.') != std::string::npos;
-    return dotted ? "net/ipv4/conf/" + interface + "/rp_filter"
-                  : "net.ipv4.conf." + interface + ".rp_filter";
+    return sysctl_of(interface, "ipv4", "rp_filter");
 }
 
 void examine_reverse_path(examiner& into) {
@@ -252,8 +250,30 @@ struct obstacle {
     cause what = cause::none;
     std::string text;
 };
+
+// What kind of route it is that refuses: blackhole, prohibit or unreachable; empty: none is there.
+// Of 0.0.0.0/8 the kernel says EINVAL, too.
+std::string_view kind_of_refusal(const facts& known, const ip::address& to) {
+    const auto* way = route_for(known, to);
+    if (way == nullptr || !way->refused) {
+        return {};
+    }
+    const auto nil = ip::prefix::make(ip::address::v4({0, 0, 0, 0}), 8);
+    if (way->refused == std::errc::invalid_argument && !(nil && nil->contains(to))) {
+        return "blackhole";
+    }
+    return way->refused == std::errc::permission_denied  ? "prohibit"
+           : way->refused == std::errc::host_unreachable ? "unreachable"
+                                                         : std::string_view{};
+}
+
 obstacle obstacle_at(const facts& known, const ip::endpoint& at) {
     const auto* way = route_for(known, at.address);
+    if (const auto kind = kind_of_refusal(known, at.address); !kind.empty()) {
+        return {cause::no_route, "a route or a rule of this host keeps packets to it back, of the "
+                                 "kind " +
+                                     std::string{kind}};
+    }
     if (way != nullptr && way->refused) {
         return {cause::no_route, "the kernel has no route to it: " + way->refused.message()};
     }
@@ -273,6 +293,12 @@ obstacle obstacle_at(const facts& known, const ip::endpoint& at) {
 std::vector<std::string> fixes_for(const facts& known, cause what, const ip::endpoint& at) {
     const auto to = ip::to_text(at.address.with_zone({}));
     const std::string ip_tool = at.address.is_v6() ? "ip -6" : "ip";
+    if (const auto kind = std::string{kind_of_refusal(known, at.address)};
+        what == cause::no_route && !kind.empty()) {
+        return {
+            "see it: " + ip_tool + " route show table all type " + kind + "; " + ip_tool + " rule",
+            "take away the one that has " + to + ": " + ip_tool + " route del " + kind + " PREFIX"};
+    }
     if (what == cause::no_route) {
         return {"see it: " + ip_tool + " route get " + to,
                 ip_tool + " route add " + to + " via ROUTER"};
@@ -362,14 +388,16 @@ bool examine_loopback_interface(examiner& into, const ip::endpoint& at) {
                    {"ip link set lo up"}});
         return true;
     }
-    if (at.address.is_v6() && at.address.is_loopback() && known.host.v6_disabled &&
+    const bool everywhere = known.host.v6_disabled;
+    if (at.address.is_v6() && at.address.is_loopback() && (everywhere || is_v6_off(known, "lo")) &&
         interface_of(known, at.address).empty()) {
-        into.find(
-            {cause::no_route,
-             sureness::certain,
-             ip::to_text(at) + " cannot be reached: IPv6 is disabled on this host",
-             {"no interface has " + ip::to_text(at.address), "net.ipv6.conf.all.disable_ipv6 is 1"},
-             {"sysctl -w net.ipv6.conf.all.disable_ipv6=0", "or use IPv4"}});
+        const auto off = v6_switch(everywhere ? "all" : "lo");
+        into.find({cause::no_route,
+                   sureness::certain,
+                   ip::to_text(at) + " cannot be reached: IPv6 is disabled on " +
+                       (everywhere ? "this host" : "lo"),
+                   {"no interface has " + ip::to_text(at.address), off + " is 1"},
+                   {"sysctl -w " + off + "=0", "or use IPv4"}});
         return true;
     }
     return false;

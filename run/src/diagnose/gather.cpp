@@ -59,6 +59,12 @@ void fact_gatherer::host() {
     made_.uid = how_.uid.value_or(::geteuid());
     if (how_.uid && *how_.uid != ::geteuid()) {
         made_.host.privileged = *how_.uid == 0;
+        made_.other_user = true;
+    }
+    for (const auto& each : made_.host.interfaces) {
+        if (is_on("net/ipv6/conf/" + each + "/disable_ipv6")) {
+            made_.v6_off.push_back(each);
+        }
     }
     made_.nonlocal_bind = is_on("net/ipv4/ip_nonlocal_bind");
     made_.nonlocal_bind_v6 = is_on("net/ipv6/ip_nonlocal_bind");
@@ -161,9 +167,11 @@ void fact_gatherer::each_namespace(const namespace_look& look) {
     if (refused > 0 || search->hidden > 0) {
         made_.unseen.push_back("other network namespaces: " +
                                (refused > 0 ? std::to_string(refused) + " could not be entered"
-                                            : "those of other users' processes (" +
-                                                  std::to_string(search->hidden) + ")") +
-                               "; as root they can be seen (sudo)");
+                                            : "those of " + std::to_string(search->hidden) +
+                                                  " processes that may not be looked at") +
+                               (::geteuid() == 0 ? "; this root lacks capabilities for that "
+                                                   "(CAP_SYS_PTRACE, CAP_SYS_ADMIN)"
+                                                 : "; as root they can be seen (sudo)"));
     }
 }
 

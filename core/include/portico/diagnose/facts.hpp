@@ -144,9 +144,11 @@ struct port_range {
 
 struct facts {
     plan::facts host;
+    bool other_user = false;          // uid is not the one of this process
     std::uint32_t uid = 0;            // who asks, or would bind
     bool nonlocal_bind = false;       // net.ipv4.ip_nonlocal_bind
     bool nonlocal_bind_v6 = false;    // net.ipv6.ip_nonlocal_bind
+    std::vector<std::string> v6_off;  // interfaces with net.ipv6.conf.INTERFACE.disable_ipv6
     bool bindv6only = false;          // net.ipv6.bindv6only
     port_range ephemeral;             // net.ipv4.ip_local_port_range
     std::vector<port_range> reserved; // net.ipv4.ip_local_reserved_ports
