@@ -3,6 +3,7 @@
 #include "portico/ip/canonical.hpp"
 #include "portico/os/resolve.hpp"
 #include "portico/os/socket.hpp"
+#include "portico/run/relay_counters.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/details/null_mutex.h>
@@ -92,6 +93,8 @@ std::string type_of(const std::error_code& why) {
         name = name_of(static_cast<errc>(why.value()));
     } else if (kind == os::lookup_category()) {
         name = os::lookup_error_name(why.value());
+    } else if (kind == run::refusal_category()) {
+        name = to_text(static_cast<run::relay_end>(why.value()));
     }
     return name.empty() ? fmt::format("{}:{}", kind.name(), why.value()) : std::string{name};
 }

@@ -310,6 +310,7 @@ void service_run::want_name(const ip::any_endpoint& peer) {
 // False: it has been logged.
 bool service_run::let_in(const run::accepted& who, flow_meter::place where) {
     run::connection_end end;
+    auto why = run::relay_end::full;
     const bool is_taken = door_->take_place(at_door_) == run::admission::room::taken;
     if (!is_taken) {
         meter_.handle_refused(where, flow_meter::ending::full);
@@ -320,13 +321,14 @@ bool service_run::let_in(const run::accepted& who, flow_meter::place where) {
                                          ? flow_meter::ending::denied
                                          : flow_meter::ending::limited);
         end.detail = std::string{to_text(no->why)} + ": " + no->text;
+        why = no->why;
     } else {
         return true;
     }
     end.number = number_;
     end.local = who.local;
     end.peer = who.peer;
-    end.why = error{{EACCES, std::system_category()}, operation::accept, side::peer, who.peer};
+    end.why = error{run::refusal(why), operation::accept, side::peer, who.peer};
     log_end(end);
     return false;
 }

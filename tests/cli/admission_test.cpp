@@ -101,7 +101,7 @@ TEST_P(rules, so_many_at_once_from_a_prefix) {
     const auto other = let_in("127.0.1.1", "127.0.0.1");
     const auto v6 = let_in("::1", "::1");
     expect_reset("::1", "::1");
-    EXPECT_TRUE(server->wait_for_err("too many at once from its IPv4 /24"));
+    EXPECT_TRUE(server->wait_for_err("error.type=limited .*too many at once from its IPv4 /24"));
     EXPECT_TRUE(server->wait_for_err("too many at once from its IPv6 /64"));
     // Who has gone makes room.
     close_with_reset(first);
@@ -136,7 +136,8 @@ TEST_P(rules, a_full_service_refuses_when_it_is_told_to) {
     EXPECT_EQ(take(first), "in");
     const auto second = connect_to(server.at("::1"));
     EXPECT_EQ(take(second), "ECONNRESET");
-    EXPECT_TRUE(server->wait_for_err("as many connections are open as may be"));
+    EXPECT_TRUE(server->wait_for_err("error.type=full .*as many connections are open as may be"));
+    EXPECT_THAT(server->err(), Not(HasSubstr("EACCES")));
 }
 
 TEST_F(admission_command, rules_hold_for_datagrams_too) {

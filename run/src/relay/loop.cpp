@@ -46,7 +46,7 @@ std::optional<error> as_error(relay_end why, int number, const ip::any_endpoint&
     case relay_end::denied:
     case relay_end::limited:
     case relay_end::full:
-        return failed(EACCES, operation::accept, side::peer);
+        return error{refusal(why), operation::accept, side::peer, peer};
     case relay_end::no_memory:
         return failed(number == 0 ? ENOMEM : number, operation::open, side::system);
     case relay_end::no_target:
@@ -59,7 +59,33 @@ std::optional<error> as_error(relay_end why, int number, const ip::any_endpoint&
     return std::nullopt;
 }
 
+class refusals final : public std::error_category {
+public:
+    [[nodiscard]] const char* name() const noexcept override { return "portico.refusal"; }
+    [[nodiscard]] std::string message(int number) const override {
+        switch (static_cast<relay_end>(number)) {
+        case relay_end::untrusted:
+            return "not let in: it may not send a PROXY header";
+        case relay_end::limited:
+            return "not let in: too many of its network";
+        case relay_end::full:
+            return "not let in: as many connections are open as may be";
+        default:
+            return "not let in: denied by a rule";
+        }
+    }
+    [[nodiscard]] std::error_condition
+    default_error_condition(int /*number*/) const noexcept override {
+        return std::errc::permission_denied;
+    }
+};
+
 } // namespace
+
+const std::error_category& refusal_category() noexcept {
+    static const refusals only;
+    return only;
+}
 
 std::string_view to_text(relay_end why) noexcept {
     constexpr std::array<std::string_view, relay_ends> words{

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace portico::run {
@@ -35,6 +36,12 @@ enum class relay_end : std::uint8_t {
 };
 constexpr std::size_t relay_ends = 16;
 [[nodiscard]] std::string_view to_text(relay_end why) noexcept;
+// Errors that are the numbers of untrusted, denied, limited and full, why a client was not let in;
+// each is std::errc::permission_denied.
+[[nodiscard]] const std::error_category& refusal_category() noexcept;
+[[nodiscard]] inline std::error_code refusal(relay_end why) noexcept {
+    return {static_cast<int>(why), refusal_category()};
+}
 
 // A number that one thread counts and others read.
 class tally {
