@@ -24,6 +24,12 @@ bool keeps_lines(int descriptor) {
     return ::fstat(descriptor, &facts) == 0 && !S_ISCHR(facts.st_mode);
 }
 
+// Whoever is at its other end would wait for as long as the daemon runs.
+bool is_pipe(int descriptor) {
+    struct stat facts {};
+    return ::fstat(descriptor, &facts) == 0 && (S_ISFIFO(facts.st_mode) || S_ISSOCK(facts.st_mode));
+}
+
 int fail(const std::string& what) {
     std::cerr << "portico: serve: --daemon: " << what << ": "
               << std::error_code{errno, std::system_category()}.message() << '\n';
@@ -60,6 +66,11 @@ std::string find_daemon_trouble(const log_settings& log, bool has_manager) {
     if (!log.syslog && !keeps_lines(STDERR_FILENO)) {
         return "the log would be lost, for it goes to stderr, which is a terminal or leads "
                "nowhere: write output = \"syslog\" in [log], or add 2>>/var/log/portico.log";
+    }
+    if (!log.syslog && !log.journald && is_pipe(STDERR_FILENO)) {
+        return "the log goes to stderr, which is a pipe: who reads it would wait for as long as "
+               "the daemon runs; write output = \"syslog\" in [log], or add "
+               "2>>/var/log/portico.log";
     }
     return {};
 }

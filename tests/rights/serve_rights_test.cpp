@@ -292,8 +292,11 @@ TEST_F(serve_daemon, is_live_when_its_start_has_ended) {
     EXPECT_NE(status_value(pid, "NSsid"), std::to_string(pid)) << "no leader gets no terminal";
     EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/fd/1"), "/dev/null");
     // Nobody starts it twice.
-    const auto twice = testkit::run_command(command + " serve " + config_ + " --daemon 2>&1 | cat");
-    EXPECT_THAT(twice.output, HasSubstr("process " + std::to_string(pid) + " runs with it"));
+    const auto twice =
+        testkit::run_command(command + " serve " + config_ + " --daemon 2>" + file("twice"));
+    EXPECT_NE(twice.status, 0);
+    EXPECT_THAT(text_of(file("twice")),
+                HasSubstr("process " + std::to_string(pid) + " runs with it"));
     stop(pid);
     EXPECT_EQ(text_of(file("pid")), "");
 }
@@ -342,6 +345,12 @@ TEST_F(serve_daemon, is_refused_where_its_log_would_be_lost_or_a_manager_waits) 
     write(echo("a", "localhost:80"));
     const auto lost = testkit::run_command(command + " serve " + config_ + " --daemon 2>/dev/null");
     EXPECT_EQ(lost.status, 100);
+    process piped{{command, "serve", config_, "--daemon", "--pid-file", file("pid")}};
+    EXPECT_EQ(piped.wait(), 100);
+    const auto number = text_of(file("pid"));
+    daemon_ = number.empty() ? 0 : std::stoi(number); // which there must not be
+    EXPECT_EQ(daemon_, 0);
+    EXPECT_THAT(piped.err(), HasSubstr("stderr, which is a pipe"));
     process managed{{command, "serve", config_, "--daemon"},
                     {.environment = {{"NOTIFY_SOCKET", file("notify")}}}};
     EXPECT_EQ(managed.wait(), 100);
