@@ -63,9 +63,9 @@ std::vector<std::string> command_line(const serve_options& asked) {
     return words;
 }
 
-tl::expected<serve_config, int> read(const std::string& file,
-                                     std::span<const outer_setting> outer) {
-    auto config = read_config(file, outer, find_account_faults);
+tl::expected<serve_config, int> read(const std::string& file, std::span<const outer_setting> outer,
+                                     const std::string& instead_of = {}) {
+    auto config = read_config(file, outer, find_account_faults, instead_of);
     if (!config) {
         return tl::unexpected{refuse("the configuration is wrong:\n" + to_text(config.error()))};
     }
@@ -104,7 +104,7 @@ int run_serve(const serve_options& asked) {
         return check_config(*config, own_program());
     }
     if (!asked.next.empty()) {
-        const auto next = read(asked.next, outer.settings);
+        const auto next = read(asked.next, outer.settings, asked.file);
         return next ? print_difference(*config, *next, own_program()) : next.error();
     }
     auto rights =

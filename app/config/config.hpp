@@ -85,8 +85,10 @@ using or_diagnostics = tl::expected<T, std::vector<diagnostic>>; // in the order
 
 // The file, and conf.d/*.toml beside it by name. A file has at most 1 MiB, and conf.d 1,000 of
 // them. Blocks as files do; a FIFO or a device is an error and not waited for.
+// `instead_of`: the file whose place it is to take, and with it the conf.d there if it has none.
 [[nodiscard]] or_diagnostics<serve_config> read_config(const std::string& path,
                                                        std::span<const outer_setting> outer = {},
-                                                       const account_check& accounts = nullptr);
+                                                       const account_check& accounts = nullptr,
+                                                       const std::string& instead_of = {});
 
 } // namespace portico::app

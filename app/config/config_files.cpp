@@ -92,10 +92,14 @@ diagnostic too_many_in(const std::string& directory) {
 }
 
 // conf.d/*.toml, by name; nothing when there is no such directory.
-tl::expected<std::vector<std::string>, diagnostic> more_files(const std::string& main) {
-    const auto where = std::filesystem::path{main}.parent_path() / "conf.d";
-    std::vector<std::string> all;
+tl::expected<std::vector<std::string>, diagnostic> more_files(const std::string& main,
+                                                              const std::string& instead_of) {
     std::error_code why;
+    auto where = std::filesystem::path{main}.parent_path() / "conf.d";
+    if (!instead_of.empty() && !std::filesystem::exists(where, why)) {
+        where = std::filesystem::path{instead_of}.parent_path() / "conf.d";
+    }
+    std::vector<std::string> all;
     for (std::filesystem::directory_iterator each{where, why}, end; !why && each != end;
          each.increment(why)) {
         const auto name = each->path().filename().string();
@@ -131,10 +135,11 @@ void add_default_control(serve_config& to) {
 
 or_diagnostics<serve_config> read_config(const std::string& path,
                                          std::span<const outer_setting> outer,
-                                         const account_check& accounts) {
+                                         const account_check& accounts,
+                                         const std::string& instead_of) {
     std::vector<config_text> texts{
         {path, read_file(path, "give the file in it: " + path + "/portico.toml")}};
-    if (const auto more = more_files(path)) {
+    if (const auto more = more_files(path, instead_of)) {
         for (const auto& each : *more) {
             texts.push_back({each, read_file(each, "what ends with .toml in conf.d is read: call "
                                                    "the directory otherwise")});

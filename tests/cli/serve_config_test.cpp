@@ -124,6 +124,26 @@ TEST_F(serve_config, options_hold_for_check_and_diff_and_their_mistakes_stand_wi
               "[serve]\n");
 }
 
+TEST_F(serve_config, a_service_that_an_option_is_about_and_that_is_gone_is_told) {
+    const std::string text = "[service.a]\nlisten = '127.0.0.1:7001'\nbuiltin = 'echo'\n";
+    const auto main =
+        write("portico.toml", text + "[service.b]\nlisten = ':7002'\nbuiltin = 'echo'\n");
+    process server{{command, "serve", main, "--set", "service.b.max-connections=7"}};
+    ASSERT_TRUE(server.wait_for_out("listening tcp 127.0.0.1:7001\n")) << server.err();
+    write("portico.toml", text);
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for_err("not reloaded")) << server.err();
+    EXPECT_THAT(server.err(),
+                AllOf(HasSubstr("config.setting=\"--set service.b.max-connections\" detail="),
+                      HasSubstr("holds until the process ends: without it, start anew")));
+}
+
+TEST_F(serve_config, how_much_is_logged_is_no_option_and_the_message_says_what_it_is) {
+    EXPECT_THAT(run_command(command + " serve --verbose x").output,
+                HasSubstr("level and format in [log]"));
+    EXPECT_THAT(run_command(command + " serve --verbosity x").output, Not(HasSubstr("[log]")));
+}
+
 TEST_F(serve_config, the_example_can_be_served) {
     const auto got =
         run_command(command + " serve " + PORTICO_SOURCES + "/examples/serve/portico.toml --check");

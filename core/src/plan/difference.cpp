@@ -106,8 +106,9 @@ std::string to_text(const difference& which, const plan& next, const std::vector
     std::string lines;
     const auto line = [&](std::string_view what, const auto& which_one, const ip::any_endpoint& at,
                           const ip::listen_address& wish) {
-        lines += std::string{what} + ' ' + std::string{ip::to_text(which_one.over)} + ' ' +
-                 ip::to_text(at) +
+        const bool is_unix = std::holds_alternative<ip::unix_name>(at);
+        lines += std::string{what} + ' ' +
+                 (is_unix ? "" : std::string{ip::to_text(which_one.over)} + ' ') + ip::to_text(at) +
                  (which_one.interface.empty() ? "" : " on " + which_one.interface) + "  for " +
                  ip::to_text(wish) + '\n';
     };
