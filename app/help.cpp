@@ -174,6 +174,13 @@ std::string sentence(std::string text) {
     return text;
 }
 
+// As `listen` has them.
+bool is_about_log(std::string_view option) {
+    constexpr std::array<std::string_view, 6> all{"-q",        "-v",           "--quiet",
+                                                  "--verbose", "--log-format", "--log-names"};
+    return std::find(all.begin(), all.end(), option.substr(0, option.find('='))) != all.end();
+}
+
 } // namespace
 
 std::string help_pages::make_help(const CLI::App* app, std::string name,
@@ -213,6 +220,11 @@ void explain(std::ostream& to, const CLI::App& command, const CLI::ParseError& w
                : verb == nullptr ? "verb"
                                  : "argument: " + name + " takes no more of them")
            << (like.empty() ? "" : "; did you mean " + like + "?") << '\n';
+        if (verb != nullptr && verb->get_name() == "serve" && is_about_log(unknown.front())) {
+            to << "    how much is logged, and how, stands in the file: level and format in [log]; "
+                  "or "
+                  "--set log.level=debug\n";
+        }
     } else {
         to << label << ": " << sentence(wrong.what()) << '\n';
     }

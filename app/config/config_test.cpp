@@ -408,6 +408,12 @@ INSTANTIATE_TEST_SUITE_P(
         broken{"a_mode_without_quotes", echo + "mode = 0660\n",
                "p.toml:4:12: this is no TOML: leading zeroes are prohibited, in a decimal integer\n"
                "    a mode stands in quotes: mode = \"0660\"\n"},
+        broken{"yes_for_true", echo + "nagle = yes\n",
+               "p.toml:4:9: this is no TOML: could not determine value type, in a value\n"
+               "    write true, or, where a text is meant, \"yes\"\n"},
+        broken{"off_for_false", echo + "nagle = off # not now\n",
+               "p.toml:4:9: this is no TOML: could not determine value type, in a value\n"
+               "    write false, or, where a text is meant, \"off\"\n"},
         broken{"a_program_in_one_text", "[service.x]\nlisten = ':8'\nprogram = '/bin/cat -n'\n",
                "p.toml:3:11: 'program' takes a list of texts, and this is a text\n"
                "    write program = [\"/bin/cat\", \"-n\"]\n"},

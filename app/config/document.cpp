@@ -114,6 +114,34 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> hints{{
     {"utf-8", "save the file as UTF-8, which TOML always is"},
 }};
 
+// What stands behind the first '=' of a line.
+std::string_view value_in(std::string_view text, std::size_t line) {
+    for (std::size_t i = 1; i < line && !text.empty(); ++i) {
+        text.remove_prefix(std::min(text.find('\n') + 1, text.size()));
+    }
+    text = text.substr(0, text.find_first_of("\n#"));
+    text.remove_prefix(std::min(text.find('='), text.size()));
+    constexpr std::string_view blank = "= \t\r";
+    text.remove_prefix(std::min(text.find_first_not_of(blank), text.size()));
+    return text.substr(0, text.find_last_not_of(blank) + 1);
+}
+
+// How other files write true and false.
+std::string hint_for_truth(std::string_view value) {
+    std::string word{value.substr(0, 6)};
+    std::transform(word.begin(), word.end(), word.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    for (const bool truth : {true, false}) {
+        const auto words =
+            truth ? std::array{"yes", "on", "true"} : std::array{"no", "off", "false"};
+        if (std::find(words.begin(), words.end(), word) != words.end()) {
+            return std::string{truth ? "write true" : "write false"} +
+                   ", or, where a text is meant, \"" + std::string{value} + '"';
+        }
+    }
+    return "";
+}
+
 std::string hint_for(std::string_view what) {
     for (const auto& [part, hint] : hints) {
         if (what.find(part) != std::string_view::npos) {
@@ -137,10 +165,12 @@ std::string sentence(std::string_view what) {
            std::string{what.substr(start.size(), colon - start.size())};
 }
 
-diagnostic syntax_error(const toml::parse_error& wrong, const std::string& file) {
+diagnostic syntax_error(const toml::parse_error& wrong, std::string_view text,
+                        const std::string& file) {
     const auto what = wrong.description();
     const auto& at = wrong.source().begin;
-    return {{file, {at.line, at.column}}, sentence(what), hint_for(what)};
+    const auto truth = hint_for_truth(value_in(text, at.line));
+    return {{file, {at.line, at.column}}, sentence(what), truth.empty() ? hint_for(what) : truth};
 }
 
 // ---- the tree ----
@@ -200,7 +230,7 @@ tl::expected<document_table, diagnostic> parse_document(std::string_view text,
     }
     const auto read = toml::parse(text);
     if (!read) {
-        return tl::unexpected{syntax_error(read.error(), file)};
+        return tl::unexpected{syntax_error(read.error(), text, file)};
     }
     return table_of(read.table());
 }

@@ -59,7 +59,13 @@ TEST(man_page, has_each_key_and_no_other) {
 TEST(man_page, tells_the_type_and_the_words_and_the_range_of_each_key) {
     struct {
         const key& which;
-        std::string operator()(text_slot) const { return "Ar text\n"; }
+        std::string operator()(text_slot) const {
+            std::string words;
+            for (const auto& each : which.words) {
+                words += (words.empty() ? "\\(dq" : " | \\(dq") + std::string{each} + "\\(dq";
+            }
+            return words.empty() ? "Ar text\n" : words + '\n';
+        }
         std::string operator()(list_slot) const {
             return which.form == list_form::pairs ? "Brq Ar NAME No = Ar text , No ...\n"
                                                   : "Ar texts\n";

@@ -198,7 +198,9 @@ private:
                 path_[1].size() > 64 ? "" : nearest_word(path_[1], names_of_services(into_));
             fail(fmt::format("no file has a service {}{}", in_quotes(path_[1]),
                              like.empty() ? "" : "; did you mean '" + like + "'?"),
-                 "a service begins in a file, with [service.NAME]");
+                 fmt::format("a service begins in a file, with [service.NAME]; and {} holds until "
+                             "the process ends: without it, start anew",
+                             which_.source));
         }
     }
 
@@ -219,25 +221,39 @@ std::string upper(std::string_view text) {
     return out;
 }
 
+constexpr std::string_view start_of_all = "PORTICO_";
+
 std::string start_of_variables(table in) {
-    return "PORTICO_" + upper(word(in)) + '_';
+    return std::string{start_of_all} + upper(word(in)) + '_';
 }
 
-// Those of a table; other programs may call theirs PORTICO_SERVICE_HOST.
+std::string nearest_variable(std::string_view name) {
+    std::vector<std::string> names;
+    for (const auto& each : all_keys()) {
+        if (each.in != table::service) {
+            names.push_back(variable_of(each).substr(start_of_all.size()));
+        }
+    }
+    return name.size() > 64 ? ""
+                            : nearest_word(std::string{name.substr(start_of_all.size())}, names);
+}
+
+// Those of a table, and who nearly is; other programs may call theirs PORTICO_SERVICE_HOST.
 bool is_called_like_one(std::string_view name) {
-    return std::any_of(tables.begin(), tables.end(), [&](table each) {
-        return each != table::service && name.starts_with(start_of_variables(each));
-    });
+    if (!name.starts_with(start_of_all)) {
+        return false;
+    }
+    return !nearest_variable(name).empty() ||
+           std::any_of(tables.begin(), tables.end(), [&](table each) {
+               return each != table::service && name.starts_with(start_of_variables(each));
+           });
 }
 
 diagnostic unknown_variable(const std::string& name) {
-    std::vector<std::string> names;
-    for (const auto& each : all_keys()) {
-        names.push_back(variable_of(each));
-    }
-    const auto like = name.size() > 64 ? "" : nearest_word(name, names);
+    const auto like = nearest_variable(name);
     return {{name, {}},
-            "unknown variable" + (like.empty() ? "" : "; did you mean '" + like + "'?"),
+            "unknown variable" +
+                (like.empty() ? "" : fmt::format("; did you mean '{}{}'?", start_of_all, like)),
             "variables are called as keys are, PORTICO_SERVE_PID_FILE for pid-file in [serve]"};
 }
 

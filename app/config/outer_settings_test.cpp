@@ -166,7 +166,8 @@ TEST(outer_settings, mistakes_are_told_with_those_of_the_file_and_behind_them) {
               "--set log.names: the value is missing\n"
               "    write --set TABLE.KEY=VALUE\n"
               "--set service.wbe.nagle: no file has a service 'wbe'; did you mean 'web'?\n"
-              "    a service begins in a file, with [service.NAME]\n"
+              "    a service begins in a file, with [service.NAME]; and --set service.wbe.nagle "
+              "holds until the process ends: without it, start anew\n"
               "--set service.web: this names no key of a service\n"
               "    write --set service.NAME.KEY=VALUE\n"
               "--set a.b.c.d.e: this key has too many dots\n"
@@ -182,7 +183,7 @@ TEST(outer_settings, mistakes_are_told_with_those_of_the_file_and_behind_them) {
               "'max-connections'?\n"
               "--set service.web.max-connections: 'max-connections' takes a whole number, and this "
               "is a text\n"
-              "    write max-connections = 1, without quotes\n");
+              "    write max-connections = 1\n");
 }
 
 TEST(outer_settings, a_service_is_not_missed_where_a_file_cannot_be_read) {
@@ -220,6 +221,21 @@ TEST(outer_settings, a_variable_that_is_called_like_one_is_told_and_no_other) {
                 AllOf(StartsWith("PORTICO_SERVE_USR: unknown variable; did you mean "
                                  "'PORTICO_SERVE_USER'?\n"),
                       HasSubstr("\nPORTICO_METRICS_PORT: unknown variable")));
+}
+
+TEST(outer_settings, a_variable_is_missed_by_a_letter_of_its_table_too_and_links_are_none) {
+    const auto read = read_outer_variables(words{
+        "PORTICO_METRIC_LISTEN=:1", "PORTICO_SERVER_USER=x", "PORTICO_PORT=tcp://10.0.0.1:80",
+        "PORTICO_PORT_80_TCP_ADDR=10.0.0.1", "PORTICO_PORT_80_TCP_PROTO=tcp",
+        "PORTICO_SERVICE_PORT=80", "PORTICO_SERVICE_PORT_HTTP=80", "PORTICO_SERVICE_PORT_METRICS=1",
+        "PORTICO_NAME=/a/b", "PORTICO_ENV_LOG=x", "PORTICO_VERSION=1", "PORTICO_=x"});
+    EXPECT_THAT(read.settings, IsEmpty());
+    ASSERT_EQ(read.unknown.size(), 2U) << to_text(read.unknown);
+    EXPECT_THAT(to_text(read.unknown),
+                AllOf(StartsWith("PORTICO_METRIC_LISTEN: unknown variable; did you mean "
+                                 "'PORTICO_METRICS_LISTEN'?\n"),
+                      HasSubstr("PORTICO_SERVER_USER: unknown variable; did you mean "
+                                "'PORTICO_SERVE_USER'?\n")));
 }
 
 } // namespace

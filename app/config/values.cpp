@@ -55,7 +55,9 @@ std::string as_words(const key& which, const std::string& text) {
 }
 
 // How the value that was given is written right; empty when nothing can be told from it.
-std::string type_hint(const key& which, const document_value& value) {
+// `outer`: it stands in no file, and needs no quotes.
+std::string type_hint(const key& which, const document_value& value, bool outer) {
+    const std::string_view bare = outer ? "" : ", without quotes";
     const auto* number = std::get_if<std::int64_t>(&value.is);
     const auto* text = std::get_if<std::string>(&value.is);
     if (number != nullptr && std::holds_alternative<span_slot>(which.at)) {
@@ -70,11 +72,11 @@ std::string type_hint(const key& which, const document_value& value) {
         return fmt::format("write \"{}\"", *number);
     }
     if (text != nullptr && std::holds_alternative<truth_slot>(which.at)) {
-        return fmt::format("write {} = true or {} = false, without quotes", which.name, which.name);
+        return fmt::format("write {} = true or {} = false{}", which.name, which.name, bare);
     }
     if (text != nullptr && std::holds_alternative<number_slot>(which.at)) {
-        return fmt::format("write {} = {}, without quotes", which.name,
-                           is_number(*text) ? *text : std::to_string(which.least));
+        return fmt::format("write {} = {}{}", which.name,
+                           is_number(*text) ? *text : std::to_string(which.least), bare);
     }
     if (which.form == list_form::pairs) {
         return fmt::format("write {} = {{NAME = \"value\"}}, or a table [service.NAME.{}]",
@@ -97,6 +99,8 @@ public:
     }
 
 private:
+    static bool is_outer(const document_value& which) { return which.at.line == 0; }
+
     bool fail(position at, std::string text, std::string hint = {}) {
         to_.add(at, std::move(text), std::move(hint));
         return false;
@@ -109,7 +113,7 @@ private:
             fail(value_.at,
                  fmt::format("'{}' takes {}, and this is {}", which_.name, wanted(which_),
                              type_name(value_)),
-                 type_hint(which_, value_));
+                 type_hint(which_, value_, is_outer(value_)));
         }
         return found;
     }
@@ -223,7 +227,7 @@ private:
             return fail(item.at,
                         fmt::format("an item of '{}' is {}, and each is a text in quotes",
                                     which_.name, type_name(item)),
-                        type_hint(which_, item));
+                        type_hint(which_, item, is_outer(item)));
         }
         return add_text(item, all);
     }

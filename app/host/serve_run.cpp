@@ -78,10 +78,15 @@ void serve_run::reload() {
         return begin(*std::move(read));
     }
     for (const auto& each : read.error()) {
-        fields what{{"config.file", each.where.file},
-                    {"config.line", std::uint64_t{each.where.at.line}},
-                    {"config.column", std::uint64_t{each.where.at.column}},
-                    {"detail", each.text}};
+        const bool is_outer = std::any_of(outer_.begin(), outer_.end(), [&](const auto& one) {
+            return one.source == each.where.file;
+        });
+        fields what{{is_outer ? "config.setting" : "config.file", each.where.file}};
+        if (each.where.at.line != 0) {
+            what.push_back({"config.line", std::uint64_t{each.where.at.line}});
+            what.push_back({"config.column", std::uint64_t{each.where.at.column}});
+        }
+        what.push_back({"detail", each.text});
         if (!each.hint.empty()) {
             what.push_back({"hint", each.hint});
         }

@@ -110,6 +110,16 @@ TEST_F(serve_config, options_hold_for_check_and_diff_and_their_mistakes_stand_wi
                 AllOf(HasSubstr(":7009"), Not(HasSubstr(":7001"))));
     EXPECT_THAT(run_command(serve + " --diff " + next + " --set service.a.listen=:7009").output,
                 AllOf(HasSubstr("go on  service a"), Not(HasSubstr("open"))));
+    write("conf.d/b.toml", "[service.b]\nlisten = 'unix:" + file("b") + "'\nbuiltin = 'echo'\n");
+    const auto elsewhere = write("elsewhere/next.toml", "[service.a]\nlisten = ':7001'\n"
+                                                        "builtin = 'echo'\n");
+    EXPECT_THAT(run_command(serve + " --diff " + elsewhere).output,
+                AllOf(HasSubstr("go on  service b"), HasSubstr("\nkeep  unix:")))
+        << "it takes the place of the file, beside the same conf.d";
+    write("elsewhere/conf.d/c.toml", "[service.c]\nlisten = ':7003'\nbuiltin = 'echo'\n");
+    EXPECT_THAT(run_command(serve + " --diff " + elsewhere).output,
+                AllOf(HasSubstr("start  service c"), HasSubstr("stop   service b")));
+    std::filesystem::remove(file("conf.d/b.toml"));
     const auto wrong = run_command("PORTICO_SERVE_SANDBOX=yes PORTICO_SERVE_USR=x " + serve +
                                    " --check --set serve.usr=x");
     EXPECT_EQ(wrong.status, 100);
