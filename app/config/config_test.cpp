@@ -408,6 +408,25 @@ INSTANTIATE_TEST_SUITE_P(
         broken{"a_mode_without_quotes", echo + "mode = 0660\n",
                "p.toml:4:12: this is no TOML: leading zeroes are prohibited, in a decimal integer\n"
                "    a mode stands in quotes: mode = \"0660\"\n"},
+        broken{"keys_of_xinetd",
+               "[service.x]\nport = 21\nserver = '/usr/sbin/in.ftpd'\nserver_args = '-l'\n"
+               "only_from = '192.0.2.0/24'\ninstances = 9\nsocket_type = 'stream'\n",
+               "p.toml:2:1: unknown key 'port'\n"
+               "    the port is part of the address: listen = \":8080\"\n"
+               "p.toml:3:1: unknown key 'server'\n"
+               "    write program = [\"/usr/sbin/in.x\", \"-a\"]\n"
+               "p.toml:4:1: unknown key 'server_args'\n"
+               "    write program = [\"/usr/sbin/in.x\", \"-a\"]\n"
+               "p.toml:5:1: unknown key 'only_from'\n"
+               "    write allow = [\"192.0.2.0/24\", \"2001:db8::/32\"]\n"
+               "p.toml:6:1: unknown key 'instances'\n"
+               "    write max-connections = 50\n"
+               "p.toml:7:1: unknown key 'socket_type'\n"
+               "    TCP is what a service has; write udp = true for the other\n"},
+        broken{"a_service_that_is_switched_off", echo + "disable = 'yes'\n",
+               "p.toml:4:1: unknown key 'disable'\n"
+               "    a service is switched off by taking its table out, or by renaming its file in "
+               "conf.d so that it does not end in .toml, and a reload\n"},
         broken{"yes_for_true", echo + "nagle = yes\n",
                "p.toml:4:9: this is no TOML: could not determine value type, in a value\n"
                "    write true, or, where a text is meant, \"yes\"\n"},

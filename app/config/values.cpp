@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
@@ -310,6 +311,37 @@ std::vector<std::string> names_in(table in) {
     return names;
 }
 
+// Keys of xinetd, and what says the same here.
+struct xinetd_key {
+    std::string_view name;
+    std::string_view meant; // the key that is not missed then; or empty
+    std::string_view hint;
+};
+constexpr std::string_view how_to_switch_off =
+    "a service is switched off by taking its table out, or by renaming its file in conf.d so that "
+    "it does not end in .toml, and a reload";
+constexpr std::string_view how_to_run = R"(write program = ["/usr/sbin/in.x", "-a"])";
+constexpr std::string_view which_transport =
+    "TCP is what a service has; write udp = true for the other";
+constexpr std::array xinetd_keys{
+    xinetd_key{"only_from", "", R"(write allow = ["192.0.2.0/24", "2001:db8::/32"])"},
+    xinetd_key{"no_access", "", R"(write deny = ["192.0.2.0/24", "2001:db8::/32"])"},
+    xinetd_key{"instances", "", "write max-connections = 50"},
+    xinetd_key{"per_source", "", R"(write max-per = ["/32=5", "/64=5"])"},
+    xinetd_key{"cps", "", R"(write rate = ["/32=5/1s", "/64=5/1s"], of each client)"},
+    xinetd_key{"port", "listen", R"(the port is part of the address: listen = ":8080")"},
+    xinetd_key{"bind", "listen", R"(write listen = "192.0.2.1:8080")"},
+    xinetd_key{"interface", "listen", R"(write listen = "192.0.2.1:8080", or "@eth0:8080")"},
+    xinetd_key{"socket_type", "", which_transport},
+    xinetd_key{"protocol", "", which_transport},
+    xinetd_key{"server", "program", how_to_run},
+    xinetd_key{"server_args", "program", how_to_run},
+    xinetd_key{"redirect", "to", R"(write to = "www.example.org:80")"},
+    xinetd_key{"disable", "", how_to_switch_off},
+    xinetd_key{"disabled", "", how_to_switch_off},
+    xinetd_key{"enabled", "", how_to_switch_off},
+};
+
 // Where a key that is unknown here belongs; empty when nowhere.
 std::string right_place(table in, const std::string& name) {
     for (const auto& each : other_names()) {
@@ -328,6 +360,12 @@ std::string right_place(table in, const std::string& name) {
 void complain_about_unknown(table in, const document_entry& entry, given_table& made,
                             complaints& to) {
     const auto text = "unknown key " + in_quotes(entry.key);
+    const auto old = std::find_if(xinetd_keys.begin(), xinetd_keys.end(),
+                                  [&](const auto& each) { return each.name == entry.key; });
+    if (in == table::service && old != xinetd_keys.end()) {
+        made.meant.emplace_back(old->meant);
+        return to.add(entry.at, text, std::string{old->hint});
+    }
     if (auto hint = right_place(in, entry.key); !hint.empty()) {
         return to.add(entry.at, text, std::move(hint));
     }
