@@ -165,6 +165,7 @@ void client::handle_silence() {
 void client::answer(std::string text) {
     is_answered_ = true;
     quiet_.cancel();
+    limit_time(); // what it waited for until here may have been us
     text_ = std::move(text);
     asio::async_write(socket_, asio::buffer(text_),
                       [self = self()](error_code wrong, std::size_t size) {

@@ -214,7 +214,12 @@ TEST_F(relay_faults, a_slow_reader_holds_its_writer_back_and_costs_no_memory) {
             ::usleep(1000);
         }
     }
-    EXPECT_LE(status_of(server->pid(), "VmRSS"), before + streams * 2 * 64 + 1024);
+#ifdef __SANITIZE_THREAD__
+    constexpr std::size_t own = 8192; // for what it remembers of each access
+#else
+    constexpr std::size_t own = 0;
+#endif
+    EXPECT_LE(status_of(server->pid(), "VmRSS"), before + streams * 2 * 64 + 1024 + own);
     // Nothing of it is lost.
     for (std::size_t i = 0; i < streams; ++i) {
         ASSERT_TRUE(os::shutdown_send(clients[i].raw()));
