@@ -71,12 +71,12 @@ int give_up_rights(const std::vector<port_range>& ports,
     }
     static_cast<void>(os::restrict_by_landlock(rules));
     if (os::call_filters_available()) {
-        os::call_filter calls{
-            .which = os::call_filter::list::allow,
-            .names = {"bind", "brk", "close", "exit", "exit_group", "futex", "getpid", "gettid",
-                      "madvise", "mmap", "mprotect", "munmap", "recvmsg", "restart_syscall",
-                      "rt_sigreturn", "sched_yield", "sendmsg", "sigaltstack"},
-            .refused = os::call_filter::answer::kill};
+        os::call_filter calls{.which = os::call_filter::list::allow,
+                              .names = {"bind", "brk", "close", "exit", "exit_group", "futex",
+                                        "getpid", "gettid", "madvise", "mmap", "mprotect", "munmap",
+                                        "recvmsg", "restart_syscall", "rt_sigreturn", "sched_yield",
+                                        "sendmsg", "sigaltstack"},
+                              .refused = os::call_filter::answer::kill};
 #ifdef __SANITIZE_THREAD__ // its own thread looks at the time, and waits
         calls.names.insert(calls.names.end(), {"clock_nanosleep", "gettimeofday", "nanosleep"});
 #endif
