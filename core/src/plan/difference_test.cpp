@@ -35,7 +35,7 @@ std::string told(const std::vector<wish>& before, const std::vector<wish>& after
 
 TEST(difference, what_stays_is_kept) {
     EXPECT_EQ(told(wishes_of({":80", "unix:/s"}), wishes_of({"unix:/s", ":80"})),
-              "keep  tcp unix:/s  for unix:/s\n"
+              "keep  unix:/s  for unix:/s\n"
               "keep  tcp [::]:80  for :80\n"
               "keep  tcp 0.0.0.0:80  for :80\n");
 }
