@@ -644,10 +644,12 @@ void service_run::log_counters() {
     const auto times_short = door_ ? door_->times_short() : 0;
     if (std::exchange(times_short_told_, times_short) != times_short) {
         full_ = false;
+        const bool they_wait = choice_.door.then == admit::when_full::queue;
         log_.write(severity::warning,
-                   "the services have as many clients together as there are descriptors for: "
-                   "further ones wait in the kernel's queue",
-                   {{"hint", std::string{raise_limit}}});
+                   "the services have as many clients together as there are descriptors for",
+                   {{"further_clients",
+                     std::string{they_wait ? "wait in the kernel's queue" : "are refused"}},
+                    {"hint", std::string{raise_limit}}});
     }
     if (std::exchange(full_, false)) {
         log_.write(severity::warning, "full: further clients wait in the kernel's queue",

@@ -151,9 +151,8 @@ void expansion::check_port(std::uint16_t port) {
         return;
     }
     const bool said =
-        std::any_of(made_.remarks.begin(), made_.remarks.end(), [&](const remark& each) {
-            return each.wish == index_ && each.text.starts_with("a port below");
-        });
+        std::any_of(made_.remarks.begin(), made_.remarks.end(),
+                    [&](const remark& each) { return each.wish == index_ && each.low_port; });
     if (said) {
         return;
     }
@@ -162,6 +161,7 @@ void expansion::check_port(std::uint16_t port) {
             " needs CAP_NET_BIND_SERVICE: " + std::to_string(port) + " will be refused",
         "take a higher port, let the service manager open the socket (sd:name), or lower the "
         "sysctl net.ipv4.ip_unprivileged_port_start");
+    made_.remarks.back().low_port = true;
 }
 
 // A random port is the same for all sockets of a wish: users write one port into their clients.

@@ -85,4 +85,17 @@ std::optional<shortfall> judge(const std::vector<wish>& wishes, const plan& made
     return std::nullopt;
 }
 
+void forget_refuted(plan& made, const std::vector<bool>& bound) {
+    const auto is_open = [&](std::size_t wish) {
+        for (std::size_t i = 0; i < made.sockets.size(); ++i) {
+            if (made.sockets[i].wish == wish && !(i < bound.size() && bound[i])) {
+                return false;
+            }
+        }
+        return true;
+    };
+    std::erase_if(made.remarks,
+                  [&](const remark& each) { return each.low_port && is_open(each.wish); });
+}
+
 } // namespace portico::plan

@@ -287,6 +287,19 @@ TEST(plan, tcp_and_udp_of_one_port_are_two_things) {
     EXPECT_THAT(remarks(made), IsEmpty());
 }
 
+TEST(plan, a_low_port_that_is_open_needs_no_warning) {
+    auto known = host();
+    known.privileged = false;
+    known.first_unprivileged_port = 1024;
+    auto made = make_plan({on(":80"), on(":81")}, known);
+    ASSERT_THAT(made.sockets, SizeIs(4));
+    ASSERT_THAT(remarks(made), SizeIs(2));
+    forget_refuted(made, {true, false, true, true});
+    EXPECT_THAT(remarks(made), ElementsAre(HasSubstr("80 will be refused")));
+    forget_refuted(made, {true, true, true, true});
+    EXPECT_THAT(remarks(made), IsEmpty());
+}
+
 class covered : public testing::TestWithParam<bool> {};
 
 TEST_P(covered, an_address_under_a_wildcard_is_not_opened_whichever_comes_first) {

@@ -23,18 +23,12 @@ void descriptor_budget::leave(std::size_t who) {
 
 bool descriptor_budget::take(std::size_t who) {
     const std::lock_guard locked{mutex_};
-    const bool done = shares_.take(who);
-    members_[who].waits = !done;
-    somebody_waits_ = somebody_waits_ || !done;
-    return done;
+    return remember(who, shares_.take(who));
 }
 
 bool descriptor_budget::has_room(std::size_t who) {
     const std::lock_guard locked{mutex_};
-    const bool is_there = shares_.has_room(who);
-    members_[who].waits = !is_there;
-    somebody_waits_ = somebody_waits_ || !is_there;
-    return is_there;
+    return remember(who, shares_.has_room(who));
 }
 
 void descriptor_budget::give_back(std::size_t who) {
@@ -52,6 +46,12 @@ void descriptor_budget::set_left(std::size_t left) {
 std::size_t descriptor_budget::total() const {
     const std::lock_guard locked{mutex_};
     return shares_.total();
+}
+
+bool descriptor_budget::remember(std::size_t who, bool is_there) {
+    members_[who].waits = !is_there;
+    somebody_waits_ = somebody_waits_ || !is_there;
+    return is_there;
 }
 
 void descriptor_budget::wake_all() {

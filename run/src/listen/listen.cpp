@@ -14,21 +14,6 @@
 namespace portico::run {
 namespace {
 
-// A port that is refused to us is open nevertheless when it was before: no warning of that wish.
-void forget_refuted(plan::plan& made, const std::vector<bool>& bound) {
-    std::erase_if(made.remarks, [&](const plan::remark& each) {
-        if (!each.text.starts_with("a port below ")) {
-            return false;
-        }
-        for (std::size_t i = 0; i < made.sockets.size(); ++i) {
-            if (made.sockets[i].wish == each.wish && !bound[i]) {
-                return false;
-            }
-        }
-        return true;
-    });
-}
-
 // The exit code follows from this: when every failure is the caller's, trying again is no use. A
 // name without an answer or an interface without an address may have one later.
 side blame_for(const listen_report& report) {
@@ -53,7 +38,7 @@ listen_outcome listen_now(const asio::any_io_executor& executor,
     auto opened = open_plan(report.made, wishes, std::move(held), bind);
     report.attempts = std::move(opened.attempts);
     report.missing = plan::judge(wishes, report.made, opened.bound);
-    forget_refuted(report.made, opened.bound);
+    plan::forget_refuted(report.made, opened.bound);
     if (!report.missing) {
         outcome.sockets = std::make_unique<listener>(executor, std::move(opened.sockets));
         return outcome;

@@ -146,6 +146,7 @@ struct remark {
     std::size_t wish = 0;
     std::string text;
     std::string hint;
+    bool low_port = false; // it says that a port below 1024 will be refused
 };
 
 struct plan {
@@ -171,6 +172,9 @@ struct shortfall {
 };
 [[nodiscard]] std::optional<shortfall> judge(const std::vector<wish>& wishes, const plan& made,
                                              const std::vector<bool>& bound);
+// A wish all of whose sockets are open needs no warning that its port will be refused: the sockets
+// were there before.
+void forget_refuted(plan& made, const std::vector<bool>& bound);
 
 // The plan for a person: a numbered entry for each socket with its options and their reasons, then
 // the remarks. Lines end in '\n'. Time: linear.

@@ -39,6 +39,7 @@ private:
         std::function<void()> wake;
         bool waits = false;
     };
+    bool remember(std::size_t who, bool is_there);
     void wake_all();
 
     mutable std::mutex mutex_;
